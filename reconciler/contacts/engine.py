@@ -1,0 +1,134 @@
+"""The engine's connection, its memory and spill bounds, and keyed digests of content.
+
+Nothing here knows what a list is. Errors of DuckDB never leave this folder.
+"""
+
+import hashlib
+import hmac
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import duckdb
+import pyarrow as pa
+
+from reconciler.errors import EngineError
+from reconciler.masking import scrub
+
+_BLOCK: Final = 64
+"""Bytes of a SHA-256 block: HMAC pads its key to it."""
+
+_SETTINGS: Final = """
+SET memory_limit = '{memory}';
+SET temp_directory = '{spill}';
+SET TimeZone = 'UTC';
+SET autoinstall_known_extensions = false;
+SET autoload_known_extensions = false;
+"""
+
+PSEUDONYM: Final = "sha256(getvariable('opad') || unhex(sha256(getvariable('ipad') || encode({}))))"
+"""HMAC-SHA256 of a text column under the installation's key, as lower-case hex, in SQL."""
+
+
+class Engine:
+    """An open DuckDB with this installation's pseudonym key.
+
+    Use as a context manager. Threads each take a ``session``; they share memory and spill bounds.
+
+    Args:
+        key: the pseudonym key.
+        spill: a folder for what does not fit into memory; emptied at opening and closing, since
+            it may hold addresses.
+        memory: DuckDB's ``memory_limit``, such as ``1GB``.
+
+    Raises:
+        EngineError: the engine could not be opened.
+    """
+
+    def __init__(self, *, key: bytes, spill: Path, memory: str = "1GB") -> None:
+        self._key = key
+        self._spill = spill
+        self._memory = memory
+
+    def __enter__(self) -> Self:
+        self._empty_spill()
+        with translated():
+            self._root = duckdb.connect(":memory:")
+            quoted = str(self._spill).replace("'", "''")
+            self._root.execute(_SETTINGS.format(memory=self._memory, spill=quoted))
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._root.close()
+        self._empty_spill()
+
+    def _empty_spill(self) -> None:
+        shutil.rmtree(self._spill, ignore_errors=True)
+        self._spill.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    @contextmanager
+    def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a connection of its own for one piece of work, temporary tables included."""
+        with translated():
+            cursor = self._root.cursor()
+            key = hashlib.sha256(self._key).digest() if len(self._key) > _BLOCK else self._key
+            padded = key.ljust(_BLOCK, b"\0")
+            cursor.execute("SET VARIABLE ipad = $1", [bytes(byte ^ 0x36 for byte in padded)])
+            cursor.execute("SET VARIABLE opad = $1", [bytes(byte ^ 0x5C for byte in padded)])
+            try:
+                yield cursor
+            finally:
+                cursor.close()
+
+    def pseudonym(self, text: str) -> str:
+        """Return the HMAC-SHA256 of a text under the installation's key, as hex."""
+        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+
+    def digest(self, rows: duckdb.DuckDBPyRelation) -> str:
+        """Return the keyed digest of a relation of one text column, in its order.
+
+        Every row must be free of line feeds. No Python object is made for a row, and the digest
+        does not depend on how the rows are cut into blocks.
+        """
+        made = hmac.new(self._key, digestmod=hashlib.sha256)
+        lines = rows.project("#1 || chr(10)")
+        for block in _reader(lines):
+            column = block.column(0).cast(pa.large_string())
+            offsets, data = column.buffers()[1:3]
+            bounds = memoryview(offsets).cast("q")[column.offset : column.offset + len(column) + 1]
+            made.update(memoryview(data)[bounds[0] : bounds[-1]] if data else b"")
+        return made.hexdigest()
+
+
+def _reader(rows: duckdb.DuckDBPyRelation) -> Iterator[Any]:
+    """Stream a relation in Arrow blocks."""
+    yield from rows.to_arrow_reader(100_000)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn DuckDB's errors into ours, without an address in the message."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise EngineError(
+            "the contact engine ran out of memory or of room to spill",
+            hint="raise RECONCILER_MEMORY_LIMIT, or free disk space below the state directory",
+        ) from error
+    except duckdb.IOException as error:
+        raise EngineError(f"the contact engine could not read or write: {_first(error)}") from error
+    except duckdb.Error as error:
+        raise EngineError(f"the contact engine failed: {_first(error)}") from error
+
+
+def _first(error: Exception) -> str:
+    """Return an error's first line, scrubbed."""
+    return scrub(str(error).partition("\n")[0])

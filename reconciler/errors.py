@@ -1,0 +1,138 @@
+"""Every exception this program raises on purpose, with its exit code.
+
+It imports nothing of ours, and no message may hold an address or a secret: whoever raises puts
+counts, places and masked samples into the text.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+PRECEDENCE = (130, 143, 64, 7, 1, 5, 4, 6, 3, 2, 0)
+"""Where several exit codes apply, the first of these that does is the one returned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Place:
+    """Where something stands in a file; line and column count from 1, 0 means the whole file."""
+
+    path: str
+    line: int = 0
+    column: int = 0
+
+    def __str__(self) -> str:
+        if not self.line:
+            return self.path
+        return f"{self.path}:{self.line}" + (f":{self.column}" if self.column else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Problem:
+    """One thing wrong at one place.
+
+    ``code`` is stable (``SPEC-012``); ``message`` says what was found, addresses masked, and
+    what was expected. A warning never fails a run.
+    """
+
+    place: Place
+    code: str
+    message: str
+    severity: Literal["error", "warning"] = "error"
+
+    def __str__(self) -> str:
+        return f"{self.place} {self.code} {self.message}"
+
+
+class ReconcilerError(Exception):
+    """An error a user can act on: one line of what happened, one of what to do about it."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class AuthError(ReconcilerError):
+    """The service refused our credentials, twice."""
+
+
+class ForbiddenError(ReconcilerError):
+    """The service knows us and says no (403); never retried."""
+
+
+class NotFoundError(ReconcilerError):
+    """The service has no such list (404), or more than one of that name."""
+
+
+class ServiceError(ReconcilerError):
+    """The service, or the way to it, failed for longer than the retry budget allows."""
+
+
+class RequestRefusedError(ReconcilerError):
+    """The service refused the request itself (a 4xx that no retry mends)."""
+
+
+class EvidenceError(ReconcilerError):
+    """An artifact, journal or ledger could not be written or cannot be believed."""
+
+
+class EngineError(ReconcilerError):
+    """The contact engine ran out of memory, disk or luck."""
+
+
+class VersionConflictError(ReconcilerError):
+    """A guarded write met a list that somebody else has changed (409, 412)."""
+
+    exit_code = 5
+
+
+class StalePlanError(ReconcilerError):
+    """A saved plan is expired, edited, or no longer what would be done."""
+
+    exit_code = 5
+
+
+class LockHeldError(ReconcilerError):
+    """Another run is working on this list."""
+
+    exit_code = 5
+
+
+class SettingError(ReconcilerError):
+    """A setting is invalid, or a path that was named does not exist."""
+
+    exit_code = 7
+
+
+class SpecError(ReconcilerError):
+    """The specs have problems; all of them are in ``problems``, in the order of their places."""
+
+    exit_code = 7
+
+    def __init__(self, message: str, *, problems: tuple[Problem, ...] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.problems = problems
+
+
+class UsageError(ReconcilerError):
+    """The command line asks for something that makes no sense."""
+
+    exit_code = 64
+
+
+class InterruptedRunError(ReconcilerError):
+    """Ctrl-C or SIGTERM; the batch in flight was finished and recorded."""
+
+    exit_code = 130
+
+
+class TerminatedRunError(InterruptedRunError):
+    """SIGTERM."""
+
+    exit_code = 143
+
+
+def worst(codes: Iterable[int]) -> int:
+    """Return the exit code that wins among ``codes``; 0 where there are none."""
+    return min(codes, key=PRECEDENCE.index, default=0)

@@ -1,0 +1,772 @@
+"""Every noun of the program, deeply frozen, in the order a run makes them.
+
+Values only: nothing here reads a clock, a file, a socket or a database, and no contact ever
+becomes one of these objects; contacts stay in a ``Table``.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, Literal, TypeAlias
+
+from reconciler.errors import Place, Problem
+
+__all__ = [
+    "CAPABILITIES",
+    "CHANNELS",
+    "LISTS",
+    "REASONS",
+    "UNMANAGED",
+    "Action",
+    "Amend",
+    "Capabilities",
+    "Change",
+    "Counts",
+    "CreateList",
+    "Credentials",
+    "Defaults",
+    "Desired",
+    "DesiredList",
+    "Direction",
+    "Failure",
+    "Feed",
+    "Freeze",
+    "Gap",
+    "InlineContact",
+    "Limits",
+    "ListPlan",
+    "ListSpec",
+    "Observed",
+    "ObservedList",
+    "Op",
+    "Outcome",
+    "Overrides",
+    "Ownership",
+    "Place",
+    "Plan",
+    "Policy",
+    "Problem",
+    "Receipt",
+    "Refusal",
+    "Rejection",
+    "Release",
+    "ReleaseSpec",
+    "RemoteList",
+    "RowAction",
+    "Sample",
+    "Selection",
+    "Settings",
+    "Shorten",
+    "Source",
+    "Spec",
+    "Status",
+    "Suppress",
+    "Table",
+    "Tenant",
+    "Unmanaged",
+    "UpdateList",
+    "Webhook",
+    "WebhookResult",
+]
+
+# ---------------------------------------------------------------- what a dialect can do
+
+REASONS: Final = ("COMPLIANCE", "DNC", "UNSUBSCRIBE", "CUSTOMER_REQUEST", "BOUNCE")
+"""The service's reason codes, strongest first: of two equal suppressions the first one wins."""
+
+CHANNELS: Final = ("email", "phone")
+"""The kinds of identifier a contact can carry."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What one dialect of the service can do; planning reads this and never the dialect."""
+
+    batch: int
+    """Contacts in one write, at most."""
+    channels: tuple[str, ...]
+    reasons: tuple[str, ...]
+    """Reason codes it stores; empty where a contact has no reason."""
+    release: Literal["expire", "delete"]
+    """How a contact is let go: written with an end minutes ahead, or deleted."""
+    versioned: bool
+    """Whether a list carries a version that guards writes."""
+    parallel_reads: bool
+
+
+LISTS: Final = Capabilities(
+    batch=10_000,
+    channels=CHANNELS,
+    reasons=REASONS,
+    release="expire",
+    versioned=True,
+    parallel_reads=False,
+)
+
+CAPABILITIES: Final[Mapping[str, Capabilities]] = MappingProxyType({"lists": LISTS})
+"""Capabilities by the name of the dialect, as a Tenant spells it."""
+
+
+# ---------------------------------------------------------------- load: what the specs say
+
+
+class Unmanaged(StrEnum):
+    """The type of ``UNMANAGED``."""
+
+    UNMANAGED = "unmanaged"
+
+
+UNMANAGED: Final = Unmanaged.UNMANAGED
+"""The value of a setting that a spec leaves to others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A list's own fields. Declared: an absent key is ``UNMANAGED``. Observed: always a value.
+
+    ``suppress_until`` is the list's own end, aware UTC; ``None`` is no end. Do not read it as the
+    end of a contact: a contact ends at the earlier of its own end and this one.
+    """
+
+    name: str | Unmanaged = UNMANAGED
+    description: str | Unmanaged | None = UNMANAGED
+    suppress_until: datetime | Unmanaged | None = UNMANAGED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """References (``env:NAME``, ``file:PATH``), never the secrets themselves."""
+
+    client_id: str
+    client_secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How hard one tenant may be asked; shared by every thread that talks to it."""
+
+    requests_per_second: float = 10.0
+    parallelism: int = 4
+    timeout_seconds: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Where to tell the CRM; ``secret`` is a reference, never the secret itself."""
+
+    url: str
+    secret: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """One account at the service and the way to it."""
+
+    name: str
+    place: Place
+    dialect: str
+    embedded: bool
+    base_url: str
+    """Without a trailing slash; empty where ``embedded``."""
+    token_url: str
+    credentials: Credentials | None
+    """``None`` only where ``embedded``."""
+    limits: Limits = Limits()
+    webhooks: tuple[Webhook, ...] = ()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this tenant's dialect can do."""
+        return CAPABILITIES[self.dialect]
+
+
+class Ownership(StrEnum):
+    """Whether contacts that the spec lacks are kept (additive) or released (exclusive)."""
+
+    ADDITIVE = "additive"
+    EXCLUSIVE = "exclusive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Defaults:
+    """What a contact has where its own row says nothing. ``suppress_until`` is as written."""
+
+    reason: str | None = None
+    region: str | None = None
+    suppress_until: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InlineContact:
+    """A contact as a spec spells it, nothing normalised yet; one with both identifiers is two."""
+
+    place: Place
+    email: str | None = None
+    phone: str | None = None
+    reason: str | None = None
+    suppress_until: str | None = None
+    requested_at: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Contact files. ``path`` is the pattern as written, ``base`` the folder it is relative to."""
+
+    place: Place
+    path: str
+    base: Path
+    files: tuple[Path, ...]
+    """What the pattern matched at loading, absolute, sorted, all inside the repository."""
+    columns: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Our field name to the file's column name, where they differ."""
+    sha256: str | None = None
+    as_of: datetime | None = None
+    max_age: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseSpec:
+    """A declared release: who may be contacted again, and on what ground."""
+
+    place: Place
+    email: str | None
+    phone: str | None
+    basis: str
+    ticket: str
+    requested_by: str
+    requested_at: datetime
+    suppress_until: datetime | None = None
+    """Where given the contact is not released but shortened to this end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListSpec:
+    """The desired state of one list, as declared; its contacts are not read yet."""
+
+    name: str
+    """Our stable key of the list, in every plan, lock and artifact."""
+    place: Place
+    tenant: str
+    list_id: str | None
+    create: bool
+    settings: Settings
+    labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    batch_reason: str = ""
+    defaults: Defaults = Defaults()
+    contacts: tuple[InlineContact, ...] = ()
+    sources: tuple[Source, ...] = ()
+    releases: tuple[ReleaseSpec, ...] = ()
+    ownership: Ownership = Ownership.ADDITIVE
+    release_basis: str = ""
+    duplicates: Literal["longest", "error"] = "longest"
+    invalid: Literal["fail", "quarantine"] = "fail"
+    max_invalid: Decimal = Decimal(0)
+    """The share of rows (0 to 1) that quarantine may set aside before the spec fails."""
+    digest: str = ""
+    """sha256 over the declaration itself, for evidence; never a digest of contacts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Freeze:
+    """A time in which nothing is released."""
+
+    start: datetime
+    end: datetime
+    why: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The operator's bounds; what is missing in the spec has these defaults."""
+
+    place: Place | None = None
+    """Where the Policy stands; ``None`` where no spec declares one."""
+    max_release_share: Decimal = Decimal("0.01")
+    """Of the contacts now suppressed on the list, rounded up to whole contacts."""
+    max_release_count: int = 100
+    max_suppressions: int = 1_000_000
+    allow_empty: tuple[str, ...] = ()
+    freeze: tuple[Freeze, ...] = ()
+    release_within: timedelta = timedelta(days=14)
+    places: Mapping[str, Place] = field(default_factory=lambda: MappingProxyType({}))
+    """Where each bound is set, by its key in the spec (``maxReleases``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """What the command line allows once, with the reason that is recorded."""
+
+    max_releases: int | None = None
+    max_suppressions: int | None = None
+    allow_empty: tuple[str, ...] = ()
+    ignore_freeze: bool = False
+    accept_stale_feed: tuple[str, ...] = ()
+    reason: str = ""
+
+    @property
+    def given(self) -> bool:
+        """Whether anything is overridden at all."""
+        return replace(self, reason="") != Overrides()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Which lists of the specs root a command works on."""
+
+    root: Path
+    """The folder whose Tenants and Policy are always loaded."""
+    paths: tuple[Path, ...] = ()
+    """Files and folders that narrow the lists down; none means all of the root."""
+    lists: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """All that was loaded: valid, named uniquely, in the order of names."""
+
+    root: Path
+    tenants: Mapping[str, Tenant]
+    lists: tuple[ListSpec, ...]
+    """The selected lists, sorted by name."""
+    policy: Policy
+    warnings: tuple[Problem, ...] = ()
+    digests: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """sha256 of every spec file that was read, by its path below the root."""
+
+
+# ---------------------------------------------------------------- compile: clean tables
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Contacts at rest: the rows of an immutable Parquet file, or those of one ``op`` in it.
+
+    ``digest`` is a keyed digest (HMAC-SHA256, hex) of the sorted content, address, reason and
+    end, and of nothing else: not of the file's bytes, versions, places or order.
+    """
+
+    path: Path
+    rows: int
+    digest: str
+    op: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One contact as a person may see it."""
+
+    address: str
+    """Masked."""
+    reason: str | None
+    until: datetime | None
+    source: str
+    line: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What compiling one list did with the rows it was given."""
+
+    read: int = 0
+    """Identifiers found in the inline contacts and sources, invalid ones included."""
+    invalid: int = 0
+    merged: int = 0
+    """Rows that gave way to another row of the same address."""
+    lapsed: int = 0
+    """Rows of the clean table whose end has passed at the run's as-of."""
+    naive: int = 0
+    """Times without an offset, taken as UTC."""
+    past_list_end: int = 0
+    """Contacts that wish to outlive the list's own declared end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """One source's files, as read."""
+
+    path: str
+    files: tuple[str, ...]
+    rows: int
+    sha256: str
+    """Of the files' bytes, in the order of their names."""
+    as_of: datetime | None = None
+    stale: bool = False
+    """Older than its ``maxAge`` at the run's as-of."""
+    max_age: str | None = None
+    place: Place | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesiredList:
+    """One list's desired state with its contacts as one clean table."""
+
+    spec: ListSpec
+    tenant: Tenant
+    table: Table
+    """One row an address; lapsed rows are in it and are filtered when tables are compared."""
+    releases: Table
+    """The declared releases that are not spent; one row an address."""
+    counts: Counts
+    feeds: tuple[Feed, ...] = ()
+    spent_releases: tuple[Place, ...] = ()
+    """Releases that do nothing any more: delete these lines."""
+    samples: Mapping[str, tuple[Sample, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """Masked samples of ``merged`` and ``invalid`` rows."""
+    warnings: tuple[Problem, ...] = ()
+
+    @property
+    def wanted(self) -> int:
+        """How many contacts are to be suppressed at the run's as-of."""
+        return self.table.rows - self.counts.lapsed
+
+    @property
+    def whole(self) -> bool:
+        """Whether every row arrived: nothing set aside and no source empty."""
+        return not self.counts.invalid and all(feed.rows for feed in self.feeds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """What should be, over all selected lists, in the order of names."""
+
+    lists: tuple[DesiredList, ...]
+
+
+# ---------------------------------------------------------------- observe: what is
+
+
+class Op(StrEnum):
+    """What the comparison of two tables says of one row."""
+
+    SUPPRESS = "suppress"  # wanted, and not there or lapsed there
+    AMEND = "amend"  # there with an earlier end or another reason
+    PART = "part"  # shares a contact with a row to shorten or release: gets one of its own first
+    SHORTEN = "shorten"  # to end earlier
+    RELEASE = "release"  # to be let go
+    SURPLUS = "surplus"  # there, not declared, kept
+    LONGER = "longer"  # there with a later end than declared, kept
+    CONFLICT = "conflict"  # a release of somebody who is wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """The difference between one observed and one desired table, by direction.
+
+    ``against`` is the digest of the desired table it was measured against; a gap says nothing
+    about any other. The counts are of rows; a row both ``extended`` and ``recoded`` counts once
+    in ``amended``.
+    """
+
+    against: str
+    rows: Table
+    """All rows of the gap; each row's ``op`` says what it is."""
+    parts: Mapping[Op, Table]
+    """The rows by what is to become of them; an absent op has no rows."""
+    missing: int
+    amended: int
+    extended: int
+    recoded: int
+    shortened: int
+    surplus: int
+    """There and not declared, and kept; opaque ones included."""
+    opaque: int
+    """There, but not to be read as an address: never touched."""
+    longer: int
+    released: int
+    owned_releases: int
+    """Of ``released`` and ``shortened``, those that only exclusive ownership asks for."""
+    endless_missing: Table | None = None
+    """The missing rows without an end: all that may be sent after an incomplete read."""
+    samples: Mapping[Op, tuple[Sample, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteList:
+    """A list's metadata as the service returned it."""
+
+    id: str
+    settings: Settings
+    type: str
+    """The service's ``listType``; anything but ``suppression`` is never written."""
+    count: int | None
+    """Contacts the service says it holds; never trusted alone."""
+    version: str
+    """Opaque; changes when the list does. The ETag as received."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedList:
+    """One list as the service has it, and how it differs from what is desired."""
+
+    key: str
+    remote: RemoteList | None
+    """``None`` where the service has no such list."""
+    complete: bool
+    """Whether every contact was provably read; without it nothing is released."""
+    table: Table
+    size: int
+    """Addresses suppressed at the run's as-of, opaque contacts included."""
+    gap: Gap
+    lapsed: bool = False
+    """The list's own end has passed: it suppresses nobody."""
+    incomplete_because: str = ""
+    cached: bool = False
+    known_id: str | None = None
+    """The id under which the ledger knows this list, if it does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A list, or a step of it, that could not be worked on; it never stops another list."""
+
+    key: str
+    message: str
+    hint: str = ""
+    exit_code: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What is, over all lists that could be read."""
+
+    lists: Mapping[str, ObservedList]
+    failures: tuple[Failure, ...] = ()
+
+
+# ---------------------------------------------------------------- plan: what will be done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One setting that moves; values are as the service spells them (``None`` is no end)."""
+
+    field: Literal["name", "description", "suppressUntil"]
+    old: str | None
+    new: str | None
+
+    @property
+    def shortens(self) -> bool:
+        """Whether it makes the whole list end earlier."""
+        if self.field != "suppressUntil" or self.new is None:
+            return False
+        return self.old is None or self.new < self.old
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateList:
+    """Make the list; the only action that is never repeated without looking first."""
+
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateList:
+    """Change settings, guarded by the list's version."""
+
+    changes: tuple[Change, ...]
+
+    @property
+    def shortens(self) -> bool:
+        """Whether it makes the whole list end earlier."""
+        return any(change.shortens for change in self.changes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppress:
+    """Put missing contacts on the list."""
+
+    rows: Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Amend:
+    """Give contacts another reason or a later end, or a row of their own; never an earlier end."""
+
+    rows: Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shorten:
+    """Give contacts an earlier end."""
+
+    rows: Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Let contacts go; their end is computed when they are sent."""
+
+    rows: Table
+
+
+RowAction: TypeAlias = Suppress | Amend | Shorten | Release
+Action: TypeAlias = CreateList | UpdateList | RowAction
+"""Everything that can be done to a list, and nothing else."""
+
+
+class Direction(StrEnum):
+    """What a refusal withholds of one list."""
+
+    SUPPRESS = "suppress"
+    RELEASE = "release"  # settings that shorten, shortenings and releases
+    SETTINGS = "settings"  # all of RELEASE, and every other change of a setting
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A rule's no: it withholds one direction of one list and nothing else."""
+
+    key: str
+    direction: Direction
+    rule: str
+    message: str
+    override: str = ""
+    """The exact flags that allow it once; empty where nothing does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListPlan:
+    """What will be done to one list, in this order, and what will not and why."""
+
+    key: str
+    tenant: str
+    remote_id: str | None
+    version: str
+    """Of the list the plan was made for; not part of the plan's id."""
+    actions: tuple[Action, ...]
+    refusals: tuple[Refusal, ...]
+    gap: Gap
+    counts: Counts
+    observed: Settings | None
+    observed_table: Table
+    complete: bool
+    size_before: int
+    size_after: int
+    batch_reason: str = ""
+    feeds: tuple[Feed, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What a reader should know and nobody has to decide."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What will be done to whom; ``id`` digests that and nothing else."""
+
+    id: str
+    as_of: datetime
+    preview: bool
+    """Made for another time than now: to be read, never applied."""
+    lists: tuple[ListPlan, ...]
+    failures: tuple[Failure, ...]
+    policy: Policy
+    overrides: Overrides
+    problems: tuple[Problem, ...] = ()
+    """Warnings of the specs."""
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing would be sent."""
+        return not any(listed.actions for listed in self.lists)
+
+    @property
+    def suppresses_only(self) -> bool:
+        """Whether it changes no setting, shortens nothing and releases nobody."""
+        return not any(
+            isinstance(action, UpdateList | Shorten | Release)
+            for listed in self.lists
+            for action in listed.actions
+        )
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Every refusal of every list."""
+        return tuple(refusal for listed in self.lists for refusal in listed.refusals)
+
+
+# ---------------------------------------------------------------- apply: what was done
+
+
+class Status(StrEnum):
+    """What became of an action or a batch."""
+
+    DONE = "done"
+    PARTLY = "partly"  # some rows were rejected, the others are in place
+    REJECTED = "rejected"  # none was taken
+    WITHHELD = "withheld"  # never sent
+    FAILED = "failed"  # sent, and it is not known to be in place
+    DIFFERS = "differs"  # the list read back is not what was written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejection:
+    """A row the service did not take. ``row`` is its number within its action's table."""
+
+    row: int
+    code: str
+    field: str = ""
+    message: str = ""
+    """As the service wrote it, scrubbed of anything like an address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one batch, or of one action without rows."""
+
+    key: str
+    action: str
+    """The action's class name, or ``ReadBack``."""
+    op: str
+    batch: int
+    """Counts from 1 within the list's run; 0 for what is no batch."""
+    first: int
+    """The number of the batch's first row within its action's table."""
+    rows: int
+    taken: int
+    status: Status
+    rejections: tuple[Rejection, ...] = ()
+    lapsed: int = 0
+    """Rows that lapsed between plan and sending, and so were not sent."""
+    changed: tuple[int, ...] = ()
+    """Rows withheld because somebody changed the contact since the plan."""
+    detail: str = ""
+    exit_code: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookResult:
+    """What became of one event for one receiver."""
+
+    key: str
+    url: str
+    event_id: str
+    delivered: bool
+    attempts: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What one run did, as evidence: counts and outcomes, never an address."""
+
+    run: str
+    plan: str
+    started: datetime
+    finished: datetime
+    outcomes: tuple[Outcome, ...]
+    refusals: tuple[Refusal, ...]
+    failures: tuple[Failure, ...]
+    webhooks: tuple[WebhookResult, ...]
+    metrics: Mapping[str, object]
+    created: Mapping[str, str]
+    """Ids of the lists this run made, by key; pin them in the specs."""
+    batch_reasons: Mapping[str, str]
+    surplus: int
+    exit_code: int
