@@ -25,6 +25,7 @@ __all__ = [
     "Amend",
     "Capabilities",
     "Change",
+    "Check",
     "Counts",
     "CreateList",
     "Credentials",
@@ -32,12 +33,14 @@ __all__ = [
     "Desired",
     "DesiredList",
     "Direction",
+    "Drift",
     "Failure",
     "Feed",
     "Freeze",
     "Gap",
     "InlineContact",
     "Limits",
+    "ListDrift",
     "ListPlan",
     "ListSpec",
     "Observed",
@@ -770,3 +773,50 @@ class Receipt:
     batch_reasons: Mapping[str, str]
     surplus: int
     exit_code: int
+
+
+# ---------------------------------------------------------------- drift and ping: reports
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListDrift:
+    """How one list differs from its spec, by direction; addresses masked."""
+
+    key: str
+    tenant: str
+    missing: int
+    """Wanted and not suppressed: critical."""
+    differ: int
+    """Contacts with an earlier end, another reason or, if owned, a later end; and settings."""
+    surplus: int
+    """Suppressed and not declared, or declared to be released."""
+    longer: int
+    """Suppressed longer than declared, and kept so."""
+    changes: tuple[Change, ...]
+    size: int
+    complete: bool
+    lapsed: bool
+    absent: bool
+    samples: Mapping[Op, tuple[Sample, ...]]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """How the service differs from the specs."""
+
+    as_of: datetime
+    lists: tuple[ListDrift, ...]
+    failures: tuple[Failure, ...] = ()
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing ``ping`` looked at. ``subject`` is a tenant or a list's key."""
+
+    subject: str
+    name: str
+    ok: bool
+    detail: str = ""
+    exit_code: int = 0
