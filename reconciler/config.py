@@ -7,6 +7,7 @@ and never kept, shown or logged.
 import os
 import re
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -80,20 +81,27 @@ def pseudonym_key(settings: Installation) -> bytes:
     path = settings.state / "pseudonym.key"
     try:
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        try:
-            made = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        except FileExistsError:
-            return _long_enough(path.read_bytes().strip(), str(path))
-        with os.fdopen(made, "wb") as file:
-            key = secrets.token_hex(32).encode()
-            file.write(key + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        if not path.exists():
+            _offer(path, secrets.token_hex(32).encode())
+        return _long_enough(path.read_bytes().strip(), str(path))
     except OSError as error:
         raise SettingError(
             f"the pseudonym key {path} cannot be made or read: {error.strerror}"
         ) from error
-    return key
+
+
+def _offer(path: Path, key: bytes) -> None:
+    """Put a key in place whole, unless another process was first: then its key is the one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(key + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(draft, path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _long_enough(key: bytes, where: str) -> bytes:

@@ -20,6 +20,7 @@ __all__ = [
     "CHANNELS",
     "LISTS",
     "REASONS",
+    "RELEASE_AHEAD",
     "UNMANAGED",
     "Action",
     "Amend",
@@ -83,6 +84,9 @@ REASONS: Final = ("COMPLIANCE", "DNC", "UNSUBSCRIBE", "CUSTOMER_REQUEST", "BOUNC
 
 CHANNELS: Final = ("email", "phone")
 """The kinds of identifier a contact can carry."""
+
+RELEASE_AHEAD: Final = timedelta(minutes=10)
+"""How far ahead a release by expiry sets the end, since the service refuses past dates."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -621,6 +625,7 @@ class Direction(StrEnum):
     RELEASE = "release"  # settings that shorten, shortenings and releases
     SETTINGS = "settings"  # all of RELEASE, and every other change of a setting
     ALL = "all"
+    ROWS = "rows"  # only the rows it speaks of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -653,6 +658,8 @@ class ListPlan:
     complete: bool
     size_before: int
     size_after: int
+    region: str | None = None
+    """By which the list's national numbers are read."""
     batch_reason: str = ""
     feeds: tuple[Feed, ...] = ()
     notes: tuple[str, ...] = ()
@@ -730,7 +737,8 @@ class Outcome:
     batch: int
     """Counts from 1 within the list's run; 0 for what is no batch."""
     first: int
-    """The number of the batch's first row within its action's table."""
+    """The number of the batch's first row within its action's table, and of its last."""
+    last: int
     rows: int
     taken: int
     status: Status

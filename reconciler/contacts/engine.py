@@ -5,15 +5,18 @@ Nothing here knows what a list is. Errors of DuckDB never leave this folder.
 
 import hashlib
 import hmac
+import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 import duckdb
 import pyarrow as pa
+from filelock import FileLock, Timeout
 
 from reconciler.errors import EngineError
 from reconciler.masking import scrub
@@ -40,8 +43,8 @@ class Engine:
 
     Args:
         key: the pseudonym key.
-        spill: a folder for what does not fit into memory; emptied at opening and closing, since
-            it may hold addresses.
+        spill: a folder for what does not fit into memory. It may hold addresses, so what a dead
+            process left there is removed at opening, and our own part at closing.
         memory: DuckDB's ``memory_limit``, such as ``1GB``.
 
     Raises:
@@ -54,10 +57,10 @@ class Engine:
         self._memory = memory
 
     def __enter__(self) -> Self:
-        self._empty_spill()
+        self._own = _own_part(self._spill)
         with translated():
             self._root = duckdb.connect(":memory:")
-            quoted = str(self._spill).replace("'", "''")
+            quoted = str(self._own.folder).replace("'", "''")
             self._root.execute(_SETTINGS.format(memory=self._memory, spill=quoted))
         return self
 
@@ -68,11 +71,7 @@ class Engine:
         trace: TracebackType | None,
     ) -> None:
         self._root.close()
-        self._empty_spill()
-
-    def _empty_spill(self) -> None:
-        shutil.rmtree(self._spill, ignore_errors=True)
-        self._spill.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._own.remove()
 
     @contextmanager
     def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -106,6 +105,40 @@ class Engine:
             bounds = memoryview(offsets).cast("q")[column.offset : column.offset + len(column) + 1]
             made.update(memoryview(data)[bounds[0] : bounds[-1]] if data else b"")
         return made.hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """One process's part of the spill folder, locked for as long as the process lives."""
+
+    folder: Path
+    lock: FileLock
+
+    def remove(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        Path(self.lock.lock_file).unlink(missing_ok=True)
+        self.lock.release()
+
+
+def _own_part(spill: Path) -> _Part:
+    """Clear away what dead processes left, and make a part of our own."""
+    try:
+        spill.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in sorted(path for path in spill.iterdir() if path.is_dir()):
+            part = _Part(folder=left, lock=FileLock(spill / f"{left.name}.lock", timeout=0))
+            with suppress(Timeout):
+                part.lock.acquire()
+                part.remove()
+        name = secrets.token_hex(4)
+        own = _Part(folder=spill / name, lock=FileLock(spill / f"{name}.lock", timeout=0))
+        own.lock.acquire()
+        own.folder.mkdir(mode=0o700)
+    except OSError as error:
+        raise EngineError(
+            f"the spill folder {spill} cannot be used: {error.strerror}",
+            hint="choose a state directory that can be written: --state-dir DIR",
+        ) from error
+    return own
 
 
 def _reader(rows: duckdb.DuckDBPyRelation) -> Iterator[Any]:

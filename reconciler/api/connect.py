@@ -1,0 +1,138 @@
+"""Open the way to one tenant's service, and close it again.
+
+Over the network, or to a WSGI app inside this process. What it yields is a ``port.Writer``;
+nothing of httpx leaves this folder.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+from wsgiref.types import WSGIApplication
+
+import httpx
+
+from reconciler import __version__
+from reconciler.api.auth import ClientCredentials
+from reconciler.api.exchange import Exchange, loopback, private
+from reconciler.api.lists import Lists
+from reconciler.api.pace import Clock, Pace
+from reconciler.api.port import Writer
+from reconciler.api.retry import Retries
+from reconciler.errors import SettingError
+from reconciler.metrics import Meter
+from reconciler.model import Tenant
+
+USER_AGENT: Final = f"suppression-reconciler/{__version__}"
+EMBEDDED_BASE: Final = "http://sandbox.local/api/v2"
+EMBEDDED_TOKEN: Final = "http://sandbox.local/oauth/token"  # noqa: S105 - an address, not a secret
+_UNPACED: Final = 1e9
+"""Requests a second: nobody has to be spared inside this process."""
+_CLOCK: Final = Clock()
+
+
+@contextmanager
+def connect(
+    tenant: Tenant,
+    *,
+    meter: Meter,
+    on_wait: Callable[[str], None],
+    app: WSGIApplication | None = None,
+    stop: threading.Event | None = None,
+    clock: Clock = _CLOCK,
+) -> Iterator[Writer]:
+    """Yield one tenant's service; nothing is sent before it is asked something.
+
+    All threads that talk to the tenant share what this yields, its rate and its retry budget.
+
+    Args:
+        tenant: whom to ask, and how hard.
+        meter: told of every request, retry and wait.
+        on_wait: told of each wait before it, in words.
+        app: where given, the service: no socket is opened, and requests are not spaced.
+        stop: once set, waits end at once and no request starts, with ``InterruptedRunError``; a
+            request under way is still answered.
+        clock: the time, for tests.
+
+    Raises:
+        SettingError: the tenant cannot be spoken to as its spec says.
+    """
+    embedded = app is not None
+    base_url = EMBEDDED_BASE if embedded else tenant.base_url.rstrip("/")
+    token_url = EMBEDDED_TOKEN if embedded else tenant.token_url
+    if not embedded:
+        _check(tenant)
+    pace = Pace(
+        requests_per_second=_UNPACED if embedded else tenant.limits.requests_per_second,
+        parallelism=tenant.limits.parallelism,
+        stop=stop or threading.Event(),
+        clock=clock,
+        meter=meter,
+    )
+    with _client(tenant, app) as client:
+        auth = ClientCredentials(
+            token_url,
+            credentials=tenant.credentials,
+            build=client.build_request,
+            clock=clock,
+            meter=meter,
+        )
+        yield Lists(
+            Exchange(
+                client,
+                base_url=base_url,
+                auth=auth,
+                pace=pace,
+                retries=Retries(pace=pace, meter=meter, on_wait=on_wait),
+                meter=meter,
+                clock=clock,
+            )
+        )
+
+
+def _check(tenant: Tenant) -> None:
+    """Refuse to speak to anybody in clear text, or without credentials."""
+    if tenant.dialect != "lists":
+        raise SettingError(f"Tenant {tenant.name}: no dialect {tenant.dialect!r} is known")
+    if tenant.credentials is None:
+        raise SettingError(f"Tenant {tenant.name} has no credentials")
+    for key, url in (("baseUrl", tenant.base_url), ("tokenUrl", tenant.token_url)):
+        if not private(url):
+            raise SettingError(
+                f"Tenant {tenant.name}: {key} must be https, or http to this machine",
+                hint="a token or a contact would travel in clear text",
+            )
+
+
+def _client(tenant: Tenant, app: WSGIApplication | None) -> httpx.Client:
+    """Make the client; certificates are verified and redirects are not followed by default."""
+    return httpx.Client(
+        transport=None if app is None else Embedded(app),
+        timeout=httpx.Timeout(tenant.limits.timeout_seconds),
+        limits=httpx.Limits(
+            max_connections=tenant.limits.parallelism,
+            max_keepalive_connections=tenant.limits.parallelism,
+        ),
+        follow_redirects=False,
+        trust_env=app is None and not loopback(tenant.base_url),
+        headers={"User-Agent": USER_AGENT},
+    )
+
+
+class Embedded(httpx.BaseTransport):
+    """A WSGI app whose broken connections look like those of a network."""
+
+    def __init__(self, app: WSGIApplication) -> None:
+        self._inner = httpx.WSGITransport(app)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer with a whole body, or fail as a connection would."""
+        try:
+            response = self._inner.handle_request(request)
+            response.read()
+        except OSError as error:
+            raise httpx.ReadError("the app broke the connection") from error
+        promised = response.headers.get("Content-Length", "")
+        if promised.isdecimal() and response.num_bytes_downloaded < int(promised):
+            raise httpx.RemoteProtocolError("the app sent less than it promised")
+        return response

@@ -1,0 +1,91 @@
+"""A contact of dialect ``lists`` between JSON and columns, a page or a batch at a time.
+
+Values cross as they are spelled; nothing is normalised, and no contact is ever part of a message.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import orjson
+import pyarrow as pa
+
+from reconciler.api.port import PAGE
+from reconciler.times import zulu
+
+EMAIL: Final = "email"
+PHONE: Final = "phoneNumber"
+REASON: Final = "reason"
+UNTIL: Final = "suppressUntil"
+VERSION: Final = "version"
+
+_TEXTS: Final = ((EMAIL, "email"), (PHONE, "phone"), (REASON, "reason"))
+"""The service's names, and the names of our columns."""
+
+
+def columns(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Turn a page's contacts into columns of schema ``PAGE``; unknown keys are ignored.
+
+    An empty text is no identifier and no reason. An empty end stays as it is: it is not certain
+    to mean that there is none.
+
+    Raises:
+        ValueError: a value is not of a kind the API promises; the message does not hold it.
+    """
+    made: dict[str, list[Any]] = {
+        column: [each or None for each in _texts([row.get(key) for row in rows])]
+        for key, column in _TEXTS
+    }
+    made["until"] = _texts([row.get(UNTIL) for row in rows])
+    made["version"] = _versions([row.get(VERSION) for row in rows])
+    try:
+        return pa.table(made, schema=PAGE)
+    except (pa.ArrowException, ValueError, OverflowError) as error:
+        raise ValueError("a contact with a value out of range") from error
+
+
+def contacts(batch: pa.Table) -> list[Mapping[str, Any]]:
+    """Turn a batch (schema ``BATCH``) into what the service reads, absent values left out."""
+    names = (EMAIL, PHONE, REASON, UNTIL, VERSION)
+    ends = [None if end is None else _spelled(end) for end in batch.column("until").to_pylist()]
+    texts = (batch.column(column).to_pylist() for _, column in _TEXTS)
+    rows = zip(*texts, ends, batch.column("version").to_pylist(), strict=True)
+    return [
+        {name: value for name, value in zip(names, row, strict=True) if value is not None}
+        for row in rows
+    ]
+
+
+def text(value: Any) -> str | None:
+    """Return a scalar as text, as JSON writes it; ``None`` where there is none."""
+    if value is None or isinstance(value, str):
+        return value
+    return orjson.dumps(value).decode() if isinstance(value, bool | int | float) else None
+
+
+def _texts(values: list[Any]) -> list[str | None]:
+    if all(each is None or isinstance(each, str) for each in values):
+        return values
+    if any(isinstance(each, dict | list) for each in values):
+        raise ValueError("a contact with an object or a list where a text belongs")
+    return [text(each) for each in values]
+
+
+def _versions(values: list[Any]) -> list[int | None]:
+    if all(each is None or type(each) is int for each in values):
+        return values
+    try:
+        return [None if each is None else _whole(each) for each in values]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a contact whose {VERSION} is no whole number") from error
+
+
+def _whole(value: str | float) -> int:
+    whole = int(value)
+    if isinstance(value, float) and whole != value:
+        raise ValueError("not a whole number")
+    return whole
+
+
+def _spelled(seconds: int) -> str:
+    return zulu(datetime.fromtimestamp(seconds, UTC))

@@ -1,0 +1,405 @@
+"""Do what a plan says, list by list, in its order, and say what came of it.
+
+It never plans: it sends the rows of the plan's actions or withholds them, and nothing else. At
+every instant everybody wanted before and after stays suppressed; where anything is in doubt,
+suppressions go on and nobody is let go.
+"""
+
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final, assert_never
+
+import pyarrow as pa
+
+from reconciler import drift
+from reconciler.api.port import Writer
+from reconciler.artifacts import Run
+from reconciler.cache import Shelf
+from reconciler.contacts import batches, evidence
+from reconciler.delivery import Delivery, deliver
+from reconciler.errors import (
+    InterruptedRunError,
+    NotFoundError,
+    ReconcilerError,
+    ServiceError,
+    VersionConflictError,
+)
+from reconciler.journal import Journal
+from reconciler.model import (
+    RELEASE_AHEAD,
+    Action,
+    Amend,
+    Change,
+    CreateList,
+    ListPlan,
+    Op,
+    Outcome,
+    Plan,
+    Release,
+    RemoteList,
+    RowAction,
+    Settings,
+    Shorten,
+    Status,
+    Suppress,
+    UpdateList,
+)
+from reconciler.reading import Reading, read
+
+_SIDE_BY_SIDE: Final = 8
+_REBASES: Final = 3
+"""How often a guarded write is tried again on a list that moved in fields we do not touch."""
+_CREATIONS: Final = 3
+_SUPPRESSING: Final = frozenset({Op.SUPPRESS, Op.AMEND, Op.PART})
+
+
+@dataclass(slots=True, kw_only=True)
+class _Work:
+    """One list's work under way."""
+
+    listed: ListPlan
+    writer: Writer
+    run: Run
+    journal: Journal
+    list_id: str = ""
+    version: str = ""
+    outcomes: list[Outcome] = field(default_factory=list)
+    doubt: str = ""
+    """Why nobody is let go any more; empty while nothing speaks against it."""
+    doubt_code: int = 0
+    moved: Reading | None = None
+    """The list as it is, where it is not what the plan was made for."""
+    batches: int = 0
+
+    def now(self) -> datetime:
+        """The service's time."""
+        return self.run.clock() + self.writer.skew
+
+    def stand_back(self, why: str, code: int) -> None:
+        """Let nobody go from here on; the first reason stays."""
+        self.doubt = self.doubt or why
+        self.doubt_code = self.doubt_code or code
+
+    def note(self, action: str, status: Status, *, detail: str = "", code: int = 0) -> None:
+        """Write down what became of a step without rows."""
+        self.outcomes.append(
+            Outcome(
+                key=self.listed.key,
+                action=action,
+                op="",
+                batch=0,
+                first=0,
+                last=0,
+                rows=0,
+                taken=0,
+                status=status,
+                detail=detail,
+                exit_code=code,
+            )
+        )
+
+
+def apply(
+    plan: Plan, *, writers: Mapping[str, Writer], run: Run, journal: Journal
+) -> tuple[Outcome, ...]:
+    """Carry out a plan; lists side by side, each list's actions in order.
+
+    A list that fails never stops another. Ctrl-C ends each list after the batch in flight.
+
+    Args:
+        plan: what to do.
+        writers: by the tenant's name.
+        run: whose engine, clock and folder are used.
+        journal: where every request is written down.
+
+    Returns:
+        One outcome a batch, and one for each step without rows, by list.
+    """
+    busy = [listed for listed in plan.lists if listed.actions]
+    with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="apply") as pool:
+        done = pool.map(lambda listed: _list(listed, writers[listed.tenant], run, journal), busy)
+        return tuple(outcome for outcomes in done for outcome in outcomes)
+
+
+def _list(listed: ListPlan, writer: Writer, run: Run, journal: Journal) -> list[Outcome]:
+    work = _Work(
+        listed=listed, writer=writer, run=run, journal=journal, list_id=listed.remote_id or ""
+    )
+    step = "Check"
+    try:
+        if work.list_id:
+            _check_version(work)
+        for action in listed.actions:
+            step = type(action).__name__
+            if run.stop.is_set():
+                raise InterruptedRunError("interrupted")  # noqa: TRY301 - one way out of the list
+            _do(action, work)
+        step = "ReadBack"
+        _read_back(work)
+    except InterruptedRunError as error:
+        work.note(step, Status.WITHHELD, detail="interrupted", code=error.exit_code)
+    except ReconcilerError as error:
+        work.note(step, Status.FAILED, detail=str(error), code=error.exit_code)
+    return work.outcomes
+
+
+def _do(action: Action, work: _Work) -> None:
+    match action:
+        case CreateList(settings=settings):
+            _create(settings, work)
+        case UpdateList(changes=changes) if action.shortens:
+            if _may_let_go(action, work):
+                _update(changes, work, version=_again(work).remote.version)
+        case UpdateList(changes=changes):
+            _update(changes, work, version=work.version)
+        case Amend() if action.rows.op == Op.PART:
+            if _may_let_go(action, work):
+                _send(action, work)
+        case Suppress() | Amend():
+            _send(action, work, skip=_longer_now(action, work))
+        case Shorten() | Release():
+            if _may_let_go(action, work):
+                _let_go(action, work)
+        case _:
+            assert_never(action)
+
+
+def _check_version(work: _Work) -> None:
+    """Compare the list with the one the plan was made for, before the first write."""
+    remote = work.writer.get(work.list_id)
+    work.version = remote.version
+    if remote.version != work.listed.version:
+        work.run.tell(f"{work.listed.key} has changed since it was read; reading it again")
+        work.moved = _read(work, remote)
+        work.version = work.moved.remote.version
+        work.stand_back("the list has changed since it was read", VersionConflictError.exit_code)
+
+
+def _create(settings: Settings, work: _Work) -> None:
+    """Make the list; where it is not known whether it was made, look before trying again."""
+    name = str(settings.name)
+    if work.writer.find(name):
+        raise VersionConflictError(f"a list named {name!r} has appeared since the plan")
+    for attempt in range(1, _CREATIONS + 1):
+        intent = work.journal.intent({"list": work.listed.key, "action": "CreateList"})
+        try:
+            remote = work.writer.create(settings)
+        except ServiceError as error:
+            found = work.writer.find(name)
+            work.journal.outcome(intent, {"error": type(error).__name__})
+            if found is None and attempt < _CREATIONS:
+                continue
+            if found is None:
+                raise
+            remote = found
+        else:
+            work.journal.outcome(intent, {"id": remote.id})
+        break
+    work.list_id, work.version = remote.id, remote.version
+    work.note("CreateList", Status.DONE, detail=remote.id)
+
+
+def _update(changes: tuple[Change, ...], work: _Work, *, version: str) -> None:
+    """Change settings, guarded by the version; rebased where our fields are untouched."""
+    facts = {"list": work.listed.key, "action": "UpdateList"}
+    for _ in range(_REBASES + 1):
+        intent = work.journal.intent({**facts, "fields": [one.field for one in changes]})
+        try:
+            remote = work.writer.update(work.list_id, changes, version=version)
+        except VersionConflictError:
+            remote = work.writer.get(work.list_id)
+            work.journal.outcome(intent, {"conflict": True})
+            state = _holds(changes, remote)
+            if state == "old":
+                version = remote.version
+                continue
+            if state == "other":
+                break
+        else:
+            work.journal.outcome(intent, {"version": remote.version})
+        work.version = remote.version
+        work.note("UpdateList", Status.DONE, detail=", ".join(one.field for one in changes))
+        return
+    code = VersionConflictError.exit_code
+    work.stand_back("its settings were changed by somebody else", code)
+    detail = "somebody else changed " + ", ".join(one.field for one in changes)
+    work.note("UpdateList", Status.WITHHELD, detail=detail, code=code)
+
+
+def _holds(changes: tuple[Change, ...], remote: RemoteList) -> str:
+    """Say whether the list holds the ``old`` values, the ``new`` ones, or ``other`` ones."""
+    held = drift.values(remote.settings)
+    if all(held[one.field] == one.new for one in changes):
+        return "new"
+    return "old" if all(held[one.field] == one.old for one in changes) else "other"
+
+
+def _longer_now(action: Suppress | Amend, work: _Work) -> frozenset[int]:
+    """Rows that may not be sent since the list moved: it now suppresses them for longer.
+
+    A write never shortens what it did not see, so after a partial read only rows without an end
+    are sent.
+    """
+    if work.moved is None:
+        return frozenset()
+    engine, moved = work.run.engine, work.moved
+    longer = batches.longer(engine, action.rows, moved.table, complete=moved.complete)
+    if longer:
+        why = "the list now suppresses these contacts for longer"
+        work.outcomes.append(_withheld(action, work, rows=len(longer), why=why, changed=longer))
+    return frozenset(longer)
+
+
+def _may_let_go(action: Action, work: _Work) -> bool:
+    """Whether anybody may be let go; where not, that is an outcome."""
+    lost = sum(
+        outcome.rows - outcome.taken
+        for outcome in work.outcomes
+        if outcome.op in _SUPPRESSING and outcome.status is not Status.WITHHELD
+    )
+    if lost:
+        work.stand_back(f"{lost:,} contacts of the list could not be suppressed or amended", 6)
+    if not work.doubt:
+        return True
+    if isinstance(action, UpdateList):
+        work.note("UpdateList", Status.WITHHELD, detail=work.doubt, code=work.doubt_code)
+    elif not isinstance(action, CreateList):
+        rows = action.rows.rows
+        work.outcomes.append(
+            _withheld(action, work, rows=rows, why=work.doubt, code=work.doubt_code)
+        )
+    return False
+
+
+def _let_go(action: Shorten | Release, work: _Work) -> None:
+    """Send the rows whose contact is still what the plan saw, on a list read again."""
+    again = _again(work)
+    if again.doubt:
+        code = VersionConflictError.exit_code
+        work.stand_back(f"the list could not be read again whole: {again.doubt}", code)
+        _may_let_go(action, work)
+        return
+    changed = batches.changed(work.run.engine, action.rows, again.table, separated=True)
+    if changed:
+        why = "somebody changed these contacts since the plan"
+        code = VersionConflictError.exit_code
+        work.outcomes.append(
+            _withheld(action, work, rows=len(changed), why=why, changed=changed, code=code)
+        )
+    _send(action, work, skip=frozenset(changed))
+
+
+def _again(work: _Work) -> Reading:
+    return _read(work, work.writer.get(work.list_id))
+
+
+def _read(work: _Work, remote: RemoteList) -> Reading:
+    return read(
+        work.run.engine,
+        work.writer,
+        remote,
+        region=work.listed.region,
+        into=work.run.cache,
+    )
+
+
+def _send(action: RowAction, work: _Work, *, skip: Collection[int] = frozenset()) -> None:
+    """Send an action's rows in batches; a batch that fails does not keep back the next."""
+    letting_go = isinstance(action, Release)
+    for batch in batches.batches(
+        work.run.engine,
+        action.rows,
+        size=work.writer.capabilities.batch,
+        lapse_after=work.now(),
+        release_until=work.now() + RELEASE_AHEAD if letting_go else None,
+        skip=skip,
+    ):
+        if work.run.stop.is_set():
+            raise InterruptedRunError("interrupted")
+        work.batches += 1
+        facts = {
+            "list": work.listed.key,
+            "action": type(action).__name__,
+            "op": action.rows.op,
+            "batch": work.batches,
+            "first": batch.column("row")[0].as_py(),
+        }
+        work.run.tell(f"{work.listed.key}: batch {work.batches}, {batch.num_rows:,} contacts")
+        made = deliver(
+            _timed(batch, work) if letting_go else batch,
+            writer=work.writer,
+            list_id=work.list_id,
+            journal=work.journal,
+            facts=facts,
+        )
+        work.version = made.version or work.version
+        work.outcomes.append(_of_batch(action, work, batch, made))
+        if made.error and not isinstance(made.error, ServiceError):
+            raise made.error
+
+
+def _timed(batch: pa.Table, work: _Work) -> pa.Table:
+    """Give a batch of releases its end, counted from now."""
+    end = int((work.now() + RELEASE_AHEAD + timedelta(seconds=1)).timestamp())
+    at = batch.schema.get_field_index("until")
+    return batch.set_column(at, batch.schema.field(at), pa.array([end] * batch.num_rows))
+
+
+def _of_batch(action: RowAction, work: _Work, batch: pa.Table, made: Delivery) -> Outcome:
+    status, code = Status.DONE, 0
+    if made.error:
+        status, code = Status.FAILED, made.error.exit_code
+    elif made.rejections:
+        status, code = (Status.PARTLY if made.taken else Status.REJECTED), 6
+    numbers = batch.column("row")
+    return Outcome(
+        key=work.listed.key,
+        action=type(action).__name__,
+        op=action.rows.op,
+        batch=work.batches,
+        first=numbers[0].as_py(),
+        last=numbers[-1].as_py(),
+        rows=batch.num_rows,
+        taken=made.taken,
+        status=status,
+        rejections=tuple(made.rejections),
+        detail=str(made.error or ""),
+        exit_code=code,
+    )
+
+
+def _withheld(
+    action: RowAction,
+    work: _Work,
+    *,
+    rows: int,
+    why: str,
+    changed: tuple[int, ...] = (),
+    code: int = 0,
+) -> Outcome:
+    """Rows that were planned and not sent; all of the action's where ``changed`` names none."""
+    return Outcome(
+        key=work.listed.key,
+        action=type(action).__name__,
+        op=action.rows.op,
+        batch=0,
+        first=0,
+        last=action.rows.rows - 1,
+        rows=rows,
+        taken=0,
+        status=Status.WITHHELD,
+        changed=changed,
+        detail=why,
+        exit_code=code,
+    )
+
+
+def _read_back(work: _Work) -> None:
+    """Compare the list with what was written; a difference is an outcome."""
+    again = _again(work)
+    if again.doubt:
+        work.note("ReadBack", Status.FAILED, detail=f"not read back whole: {again.doubt}", code=1)
+        return
+    _learn(work, again.remote)

@@ -1,0 +1,234 @@
+"""The run folder: what one run leaves behind, each file written once.
+
+A file appears under its name only when it is whole and on disk. Addresses may stand in the
+folder's ``tables/`` and nowhere else; every other file holds counts, digests and pseudonyms.
+It never changes a file that is there.
+"""
+
+import getpass
+import os
+import platform
+import secrets
+import subprocess
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final, get_args
+
+import orjson
+
+from reconciler import __version__
+from reconciler.contacts.engine import Engine
+from reconciler.errors import EvidenceError
+from reconciler.metrics import Meter
+from reconciler.model import Action, RowAction, Table
+from reconciler.times import zulu
+
+_KINDS: Final = (*get_args(Action), *get_args(RowAction))
+_CI: Final = {
+    "actor": ("GITHUB_ACTOR", "GITLAB_USER_LOGIN"),
+    "commit": ("GITHUB_SHA", "CI_COMMIT_SHA"),
+    "ci_run": ("RECONCILER_CI_RUN", "CI_JOB_URL"),
+}
+
+
+class NameTakenError(EvidenceError):
+    """A file of that name is there already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One run: its name, its folder, the engine and the clock it uses, the way to stop it."""
+
+    id: str
+    command: str
+    state: Path
+    started: datetime
+    engine: Engine
+    meter: Meter
+    clock: Callable[[], datetime]
+    stop: threading.Event
+    tell: Callable[[str], None]
+    """Takes a line of talk for whoever watches."""
+
+    @property
+    def folder(self) -> Path:
+        """Where this run's artifacts stand."""
+        return self.state / "runs" / self.id
+
+    @property
+    def cache(self) -> Path:
+        """Where desired and observed tables live once, named by digest."""
+        return self.state / "cache"
+
+    def tables(self, key: str) -> Path:
+        """Return the folder for one list's tables; made when first asked for."""
+        return private(self.folder / "tables" / key)
+
+    def write(self, name: str, content: object) -> Path:
+        """Write one artifact: bytes as they are, anything else as JSON.
+
+        Raises:
+            EvidenceError: it is there already, or cannot be written.
+        """
+        data = content if isinstance(content, bytes) else dumps(content)
+        return write_once(private(self.folder) / name, data)
+
+
+def start(
+    command: str,
+    *,
+    state: Path,
+    root: Path,
+    engine: Engine,
+    meter: Meter,
+    clock: Callable[[], datetime],
+    stop: threading.Event,
+    tell: Callable[[str], None],
+) -> Run:
+    """Open a run's folder and write ``run.json``: versions, actor, commit, command.
+
+    Raises:
+        EvidenceError: the state directory cannot be written.
+    """
+    now = clock()
+    name = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    run = Run(
+        id=name,
+        command=command,
+        state=state,
+        started=now,
+        engine=engine,
+        meter=meter,
+        clock=clock,
+        stop=stop,
+        tell=tell,
+    )
+    private(state)
+    run.write("run.json", {"run": name, "command": command, "started": now, **_origin(root)})
+    return run
+
+
+def private(folder: Path) -> Path:
+    """Make a folder that only its owner can enter, and return it.
+
+    Raises:
+        EvidenceError: it cannot be made.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return folder
+
+
+def write_once(path: Path, data: bytes) -> Path:
+    """Put a new file in place whole: temporary name, fsync, then a name nobody had.
+
+    Raises:
+        NameTakenError: the file exists.
+        EvidenceError: it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(draft, path)
+        _sync_folder(path.parent)
+    except FileExistsError as error:
+        raise NameTakenError(f"{path} is there already") from error
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return path
+
+
+def dumps(content: object) -> bytes:
+    """Return the JSON form of nouns and plain values, indented, ending in a line feed."""
+    return orjson.dumps(plain(content), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def plain(value: Any) -> Any:  # noqa: PLR0911 - one return a kind of value
+    """Return a noun as plain JSON values.
+
+    Actions carry their ``kind``; a table is its rows, digest and op, never its path; times are
+    UTC with ``Z``.
+    """
+    match value:
+        case Enum():
+            return value.value
+        case datetime():
+            return zulu(value)
+        case Table():
+            return {"rows": value.rows, "digest": value.digest, "op": value.op}
+        case Mapping():
+            return {str(plain(key)): plain(held) for key, held in value.items()}
+        case tuple() | list() | frozenset():
+            return [plain(held) for held in value]
+        case Decimal() | Path():
+            return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        kind = {"kind": type(value).__name__} if isinstance(value, _KINDS) else {}
+        held = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+        return {**kind, **held}
+    return value.total_seconds() if hasattr(value, "total_seconds") else value
+
+
+def _origin(root: Path) -> dict[str, object]:
+    found = {
+        name: next((os.environ[key] for key in keys if os.environ.get(key)), None)
+        for name, keys in _CI.items()
+    }
+    return {
+        "reconciler": __version__,
+        "python": platform.python_version(),
+        "actor": found["actor"] or _user(),
+        "commit": found["commit"] or _commit(root),
+        "ci_run": found["ci_run"],
+        "host": platform.node(),
+    }
+
+
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return None
+
+
+def _commit(root: Path) -> str | None:
+    """Return the commit the specs stand on, where git can say."""
+    try:
+        asked = subprocess.run(  # noqa: S603 - fixed words, no shell
+            ["git", "-C", str(root), "rev-parse", "HEAD"],  # noqa: S607 - git as the user has it
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return asked.stdout.strip() or None
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _unwritable(path: Path, error: OSError) -> EvidenceError:
+    return EvidenceError(
+        f"{path} cannot be written: {error.strerror}",
+        hint="check the space and the rights of the state directory, or choose another: "
+        "--state-dir DIR",
+    )

@@ -1,0 +1,101 @@
+"""Observed tables remembered between runs, so that an unchanged list costs one request.
+
+A table is used again only while nothing speaks against it: same version, same count, younger
+than a day, the file unaltered, and a tenant known to move a list's version when its contacts
+change. Anything else is forgotten and read again. It never decides on a release.
+"""
+
+import hashlib
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import orjson
+
+from reconciler.artifacts import private
+from reconciler.model import RemoteList, Table
+from reconciler.times import parse_time, zulu
+
+_MAX_AGE: Final = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """Where one list's observed table is remembered.
+
+    ``region`` belongs to it because it decides how national numbers are read.
+    """
+
+    folder: Path
+    tenant: str
+    list_id: str
+    region: str | None
+
+    @property
+    def _note(self) -> Path:
+        name = hashlib.sha256(f"{self.tenant}|{self.list_id}|{self.region}".encode()).hexdigest()
+        return self.folder / f"observed-{name[:32]}.json"
+
+    @property
+    def _lesson(self) -> Path:
+        return self.folder / f"tenant-{hashlib.sha256(self.tenant.encode()).hexdigest()[:32]}.json"
+
+    def recall(self, remote: RemoteList, *, now: datetime) -> Table | None:
+        """Return the remembered table if it is certainly still what the list holds."""
+        try:
+            note = orjson.loads(self._note.read_bytes())
+            lesson = orjson.loads(self._lesson.read_bytes())
+            table = Table(path=self.folder / note["file"], rows=note["rows"], digest=note["digest"])
+            same = (remote.version, remote.count) == (note["version"], note["count"])
+            young = timedelta() <= now - parse_time(note["read"]) < _MAX_AGE
+            believed = (
+                remote.version
+                and same
+                and young
+                and lesson["moves"] is True
+                and remote.count is not None
+                and _sha256(table.path) == note["sha256"]
+            )
+        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            return None
+        return table if believed else None
+
+    def remember(self, remote: RemoteList, table: Table, *, now: datetime) -> None:
+        """Keep a table that was read whole. A full disk costs the memory, not the run."""
+        with suppress(OSError):
+            _replace(
+                self._note,
+                {
+                    "version": remote.version,
+                    "count": remote.count,
+                    "read": zulu(now),
+                    "file": table.path.name,
+                    "rows": table.rows,
+                    "digest": table.digest,
+                    "sha256": _sha256(table.path),
+                },
+            )
+
+    def learn(self, *, moves: bool) -> None:
+        """Keep whether this tenant moved a list's version when contacts were written."""
+        with suppress(OSError):
+            _replace(self._lesson, {"moves": moves})
+
+
+def _replace(path: Path, content: object) -> None:
+    private(path.parent)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
+    try:
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            file.write(orjson.dumps(content))
+        draft.rename(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,136 @@
+"""How a command ends badly: one line, a hint, an exit code, and never a traceback in the face.
+
+It never shows an address: what others wrote is scrubbed, and a traceback goes into a file that
+its owner alone can read.
+"""
+
+import os
+import secrets
+import tempfile
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import click
+
+from reconciler.commands import frame
+from reconciler.commands.group import PROGRAM, VERBS
+from reconciler.commands.signals import INTERRUPTED
+from reconciler.config import STATE
+from reconciler.errors import Problem, ReconcilerError, SpecError
+from reconciler.masking import scrub
+
+_MISUSED: Final = 64
+_ABSENT: Final = 7
+_CRASHED: Final = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """Why a command ended, for people and as an exit code."""
+
+    code: int
+    message: str = ""
+    hint: str = ""
+    problems: tuple[Problem, ...] = ()
+    crashed: bool = False
+
+
+def ending(error: BaseException) -> Ending:
+    """Say what an exception means to a user."""
+    match error:
+        case click.exceptions.Exit(exit_code=code):
+            return Ending(code=code)
+        case ReconcilerError():
+            problems = error.problems if isinstance(error, SpecError) else ()
+            return Ending(
+                code=error.exit_code, message=str(error), hint=error.hint, problems=problems
+            )
+        case click.ClickException():
+            code = _ABSENT if _names_absent_path(error) else _MISUSED
+            hint = _usage_hint(error) if isinstance(error, click.UsageError) else ""
+            return Ending(code=code, message=scrub(error.format_message()), hint=hint)
+        case KeyboardInterrupt() | click.Abort():
+            return Ending(
+                code=INTERRUPTED,
+                message="interrupted",
+                hint="what is in place stays; run it again for the rest",
+            )
+        case BrokenPipeError():
+            return Ending(code=_CRASHED)
+        case _:
+            return Ending(code=_CRASHED, message=_unexpected(error), crashed=True)
+
+
+def trace(error: BaseException) -> str:
+    """Return an exception's traceback, scrubbed."""
+    return scrub("".join(traceback.format_exception(error)))
+
+
+def keep_trace(error: BaseException, *, folder: Path | None, held: frame.Globals) -> Path | None:
+    """Write a traceback where only its owner reads it, and return where; ``None`` if impossible.
+
+    Args:
+        error: what was not expected.
+        folder: the run's folder, if there is one.
+        held: the global flags; without a run the state directory they lead to takes the file.
+    """
+    name = f"crash-{frame.clock():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.txt"
+    for place in (folder, _state(held), Path(tempfile.gettempdir())):
+        try:
+            if place:
+                return _write(place / name, trace(error))
+        except OSError:
+            continue
+    return None
+
+
+def asks_json(args: Sequence[str]) -> bool:
+    """Tell whether a command line asks for JSON, also one that cannot be parsed."""
+    verb = next((arg for arg in args if arg in VERBS), "")
+    asked = os.environ.get(f"RECONCILER_{verb.upper()}_FORMAT", "")
+    for arg, following in zip(args, [*args[1:], ""], strict=True):
+        if arg == "--format":
+            asked = following
+        elif arg.startswith("--format="):
+            asked = arg.partition("=")[2]
+    return asked == "json"
+
+
+def _names_absent_path(error: click.ClickException) -> bool:
+    if isinstance(error, click.BadParameter) and error.param:
+        return isinstance(error.param.type, click.Path | click.File)
+    return isinstance(error, click.FileError)
+
+
+def _usage_hint(error: click.UsageError) -> str:
+    path = error.ctx.command_path if error.ctx else PROGRAM
+    return f"{path} --help"
+
+
+def _unexpected(error: BaseException) -> str:
+    """Name an unexpected error by its kind and place: its own words may hold anything."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"something unexpected happened: {type(error).__name__}{where}"
+
+
+def _state(held: frame.Globals) -> Path | None:
+    """Return the state directory, if it can be told without reading anything that may fail."""
+    if held.state_dir:
+        return held.state_dir
+    if held.root:
+        return held.root.absolute().parent / STATE
+    for folder in (Path.cwd(), *Path.cwd().parents):
+        if (folder / "specs").is_dir():
+            return folder / STATE
+    return None
+
+
+def _write(path: Path, text: str) -> Path:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+        file.write(text)
+    return path

@@ -1,0 +1,87 @@
+"""The command ``reconciler``: the verbs by name, each loaded only when it is asked for.
+
+``--version`` and ``--help`` import no verb, and so neither the contact engine nor HTTP.
+"""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
+
+import click
+
+from reconciler import __version__
+from reconciler.commands.frame import global_options
+
+PROGRAM: Final = "reconciler"
+
+VERBS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "validate": "Check specs and contact files, offline.",
+        "ping": "Check the way to each tenant and each list.",
+        "plan": "Show what would be done; read-only.",
+        "apply": "Make the service agree with the specs, or carry out a saved plan.",
+        "drift": "Report how the service differs, by direction; read-only.",
+        "schema": "Print the JSON Schema of a kind of spec.",
+        "sandbox": "Serve a small copy of the service on this machine.",
+        "demo": "Tell the story of this tool against the sandbox, in a temporary folder.",
+    }
+)
+"""Every verb with its one line of help; ``commands/<verb>.py`` holds its ``command``."""
+
+
+class Verbs(click.Group):
+    """A group that knows its commands by name only."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order in which one meets them."""
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one verb."""
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = import_module(f"reconciler.commands.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Suggest the nearest verb where there is none of that name."""
+        name = args[0]
+        if name not in VERBS and not name.startswith("-"):
+            raise click.UsageError(f"No such command {name!r}.{_nearest(name, [*VERBS])}", ctx=ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs with their one line of help, without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([*VERBS.items()])
+
+
+@click.group(
+    cls=Verbs,
+    context_settings={
+        "auto_envvar_prefix": "RECONCILER",
+        "help_option_names": ["-h", "--help"],
+        "max_content_width": 100,
+    },
+    epilog="Every flag has an environment variable RECONCILER_<COMMAND>_<FLAG>, but for those "
+    "that override a policy.",
+)
+@global_options
+@click.version_option(__version__, prog_name=PROGRAM)
+def root() -> None:
+    """Keep suppression lists at NICE CXone equal to specs in git.
+
+    Who is missing on the service is suppressed first; nobody is released without a reason.
+    """
+
+
+def _nearest(word: str, known: Sequence[str]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""

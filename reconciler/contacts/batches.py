@@ -1,0 +1,186 @@
+"""Cut the rows of one action into batches, and tell which contacts changed since the plan.
+
+Everything is numbered in SQL. A batch never holds an address twice and never parts two rows of
+one contact; what is not sent is left out before the cut, never after.
+"""
+
+from collections.abc import Collection, Iterator
+from datetime import datetime
+from typing import Final
+
+import pyarrow as pa
+
+from reconciler.api.port import BATCH
+from reconciler.contacts.engine import Engine
+from reconciler.contacts.ingest import literal, scalar, seconds
+from reconciler.model import Table
+from reconciler.times import whole_seconds
+
+_SLICE: Final = """
+CREATE TEMP TABLE slice AS
+SELECT * FROM read_parquet($path)
+WHERE op = split_part($op, ':', 1) AND (until IS NULL OR NOT ends_with($op, ':endless'))
+"""
+
+_CUT: Final = """
+CREATE TEMP TABLE cut AS
+WITH skipped AS (SELECT unnest($skip::BIGINT[]) AS "row"),
+torn AS (
+    SELECT pair FROM slice
+    WHERE op IN ('amend', 'part') AND pair IS NOT NULL AND "row" IN (FROM skipped)),
+kept AS (
+    SELECT "row", wave, channel, spelling, reason, version,
+        CASE WHEN op = 'release' THEN $release_until ELSE until END AS until,
+        CASE WHEN op IN ('amend', 'part') THEN pair END AS pair
+    FROM slice
+    WHERE channel IN (SELECT unnest($channels::VARCHAR[]))
+        AND "row" NOT IN (FROM skipped)
+        AND (op NOT IN ('amend', 'part') OR pair IS NULL OR pair NOT IN (FROM torn))
+        AND (op = 'release' OR until IS NULL OR until > $lapse_after)),
+coupled AS (
+    SELECT *, pair IS NOT NULL AS joined,
+        pair IS NOT NULL AND count(*) OVER (PARTITION BY pair) = 1 AS lone
+    FROM kept),
+slotted AS (
+    SELECT *, sum(CASE WHEN lone THEN 2 ELSE 1 END) OVER (
+            PARTITION BY wave ORDER BY "row" ROWS UNBOUNDED PRECEDING) - 1 AS slot,
+        bool_or(joined) OVER (PARTITION BY wave) AS even
+    FROM coupled)
+SELECT "row", wave, CASE WHEN NOT lone THEN pair END AS pair, channel, spelling, reason, until,
+    version, slot // (CASE WHEN even THEN $size - $size % 2 ELSE $size END) AS number
+FROM slotted ORDER BY "row"
+"""
+"""A row whose other half has lapsed takes two places, so that the halves after it stay together."""
+
+_NUMBERS: Final = "SELECT DISTINCT wave, number FROM cut ORDER BY wave, number"
+
+_BATCH: Final = """
+SELECT "row", pair, CASE WHEN channel = 'email' THEN spelling END AS email,
+    CASE WHEN channel = 'phone' THEN spelling END AS phone, reason, until, version
+FROM cut WHERE wave = $wave AND number = $number ORDER BY "row"
+"""
+
+_LAPSED: Final = """
+SELECT count(*) FROM slice WHERE op <> 'release' AND until <= $lapse_after
+"""
+
+_CHANGED: Final = """
+WITH written AS (
+    SELECT address, pair, spelling, reason, until FROM read_parquet($path)
+    WHERE $separated AND op IN ('amend', 'part') AND pair IS NOT NULL),
+expected AS (
+    SELECT slice.address, slice.spelling, written.pair IS NOT NULL AS rewritten,
+        CASE WHEN written.pair IS NULL THEN observed_reason ELSE written.reason END AS reason,
+        CASE WHEN written.pair IS NULL THEN observed_until ELSE written.until END AS until,
+        observed_version AS version
+    FROM slice LEFT JOIN written USING (address, pair, spelling)),
+found AS (
+    SELECT *, until IS NULL OR $as_of IS NULL OR until > $as_of AS live
+    FROM read_parquet($observed) WHERE address IN (SELECT address FROM slice)),
+moved AS (
+    SELECT address FROM expected WHERE NOT EXISTS (
+        SELECT 1 FROM found
+        WHERE found.address = expected.address AND found.spelling = expected.spelling
+            AND found.reason IS NOT DISTINCT FROM expected.reason
+            AND found.until IS NOT DISTINCT FROM expected.until
+            AND (rewritten OR found.version IS NOT DISTINCT FROM expected.version)
+            AND found.pair IS NULL)
+    UNION
+    SELECT address FROM found WHERE live AND NOT EXISTS (
+        SELECT 1 FROM expected
+        WHERE found.address = expected.address AND found.spelling = expected.spelling
+            AND found.reason IS NOT DISTINCT FROM expected.reason
+            AND found.until IS NOT DISTINCT FROM expected.until
+            AND (rewritten OR found.version IS NOT DISTINCT FROM expected.version)
+            AND found.pair IS NULL))
+SELECT "row" FROM slice WHERE address IN (FROM moved) ORDER BY "row"
+"""
+"""An address is unchanged if each of its contacts is as expected and none has come in addition."""
+
+
+def batches(  # noqa: PLR0913 - each is a fact of the moment of sending
+    engine: Engine,
+    rows: Table,
+    *,
+    size: int,
+    lapse_after: datetime,
+    release_until: datetime | None,
+    channels: Collection[str],
+    skip: Collection[int] = (),
+) -> Iterator[pa.Table]:
+    """Yield the rows of one action in batches, in the order of their numbers.
+
+    Row numbers of one batch are all lower than those of the next. Where a row of two that share a
+    contact is skipped, the other stays behind too.
+
+    Args:
+        engine: an open engine.
+        rows: one part of a gap.
+        size: rows in a batch, at most.
+        lapse_after: rows that end at or before this are left out, releases excepted.
+        release_until: the end that released rows get; ``None`` where releasing needs none.
+        channels: the kinds of identifier that may be sent.
+        skip: numbers of rows to leave out.
+
+    Yields:
+        Tables of schema ``BATCH``; the identifier is spelled as the service spells it.
+
+    Raises:
+        ValueError: ``size`` has no room for two rows that belong together.
+    """
+    with engine.session() as session:
+        session.execute(_SLICE, {"path": literal(rows.path), "op": rows.op})
+        coupled = "SELECT count(*) FROM slice WHERE op IN ('amend', 'part') AND pair IS NOT NULL"
+        if size < 1 or (size == 1 and scalar(session, coupled)):
+            raise ValueError(f"batches of {size} have no room for two rows that belong together")
+        values: dict[str, object] = {
+            "size": size,
+            "lapse_after": seconds(lapse_after),
+            "release_until": seconds(whole_seconds(release_until)) if release_until else None,
+            "channels": list(channels),
+            "skip": list(skip),
+        }
+        session.execute(_CUT, values)
+        for wave, number in session.execute(_NUMBERS).fetchall():
+            found = session.execute(_BATCH, {"wave": wave, "number": number})
+            yield found.to_arrow_table().cast(BATCH)
+
+
+def lapsed(engine: Engine, rows: Table, *, lapse_after: datetime) -> int:
+    """Count the rows that ``batches`` leaves out because they have lapsed by ``lapse_after``."""
+    with engine.session() as session:
+        session.execute(_SLICE, {"path": literal(rows.path), "op": rows.op})
+        return scalar(session, _LAPSED, lapse_after=seconds(lapse_after))
+
+
+def changed(
+    engine: Engine,
+    rows: Table,
+    observed: Table,
+    *,
+    separated: bool,
+    as_of: datetime | None = None,
+) -> tuple[int, ...]:
+    """Return the numbers of rows whose contact is no longer what the plan was made for.
+
+    Reason, end, spelling and version have to be equal, and the contact must carry no second
+    identifier. One that has gone, or come in addition, is a change of its address.
+
+    Args:
+        engine: an open engine.
+        rows: the part of a gap that shortens or releases.
+        observed: the list as read just now.
+        separated: whether the gap's ``amend`` and ``part`` rows were written since: contacts that
+            shared two identifiers are then expected as those rows left them, at any version.
+        as_of: contacts that ended by then and were not in the gap are no addition; without it
+            every contact counts.
+    """
+    with engine.session() as session:
+        session.execute(_SLICE, {"path": literal(rows.path), "op": rows.op})
+        values = {
+            "path": literal(rows.path),
+            "observed": literal(observed.path),
+            "separated": separated,
+            "as_of": seconds(as_of) if as_of else None,
+        }
+        return tuple(row for (row,) in session.execute(_CHANGED, values).fetchall())

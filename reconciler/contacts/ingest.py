@@ -1,0 +1,196 @@
+"""Observed contacts, page by page, into one normalised table named by its content.
+
+The lowest floor of the folder: how rows come to rest in a file and how their content is digested
+stands here too. It never judges whether a list was read completely, and never drops a contact
+that it cannot read: such a row is opaque.
+"""
+
+import os
+import re
+import secrets
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from reconciler.contacts import normalise
+from reconciler.contacts.engine import Engine
+from reconciler.errors import EngineError
+from reconciler.model import Table
+
+FOREVER: Final = 9_223_372_036_854_775_807
+"""No end, where ends are compared; it never reaches a file."""
+
+_COPY: Final = "COPY ({}) TO $into (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
+
+_STAGE: Final = """
+CREATE TEMP TABLE staged (
+    email_spelling VARCHAR, phone_spelling VARCHAR, email VARCHAR, phone VARCHAR,
+    reason VARCHAR, until BIGINT, version BIGINT, unreadable BOOLEAN)
+"""
+
+_TAKE: Final = """
+INSERT INTO staged
+SELECT email_spelling, phone_spelling, email_address(email_spelling),
+    phone_address(phone_spelling, $region), reason, ends, version, written AND ends IS NULL
+FROM (
+    SELECT
+        CASE WHEN tidy(email) IS NOT NULL THEN email END AS email_spelling,
+        CASE WHEN tidy(phone) IS NOT NULL THEN phone END AS phone_spelling,
+        CASE WHEN tidy(reason) IS NOT NULL THEN reason END AS reason,
+        end_seconds(until) AS ends, tidy(until) IS NOT NULL AS written, version
+    FROM page)
+"""
+
+_ARRANGE: Final = """
+CREATE TEMP TABLE arranged AS
+WITH contacts AS (
+    SELECT *, NULL::BIGINT AS pair FROM staged
+    WHERE email_spelling IS NULL OR phone_spelling IS NULL
+    UNION ALL
+    SELECT *, row_number() OVER (
+        ORDER BY email, phone, email_spelling, phone_spelling, reason, until, version, unreadable)
+    FROM staged
+    WHERE email_spelling IS NOT NULL AND phone_spelling IS NOT NULL),
+identifiers AS (
+    SELECT email AS found, 'email' AS channel, email_spelling AS spelling, * FROM contacts
+    WHERE email_spelling IS NOT NULL
+    UNION ALL
+    SELECT phone, 'phone', phone_spelling, * FROM contacts
+    WHERE phone_spelling IS NOT NULL
+    UNION ALL
+    SELECT NULL, NULL, NULL, * FROM contacts
+    WHERE email_spelling IS NULL AND phone_spelling IS NULL)
+SELECT CASE WHEN NOT unreadable THEN found END AS address, channel, reason, until, version,
+    spelling, pair, unreadable OR found IS NULL AS opaque
+FROM identifiers
+"""
+
+_OBSERVED: Final = """
+SELECT * FROM arranged
+ORDER BY address NULLS LAST, channel, spelling, pair, reason, until, version
+"""
+
+_OBSERVED_LINES: Final = """
+SELECT replace(concat_ws('|', coalesce(address, ''), coalesce(reason, ''),
+    coalesce(until::VARCHAR, ''), coalesce(version::VARCHAR, ''), coalesce(spelling, ''),
+    coalesce(pair::VARCHAR, ''), coalesce(channel, ''), opaque::VARCHAR), chr(10), ' ') AS line
+FROM arranged ORDER BY line
+"""
+
+_LINES: Final = """
+SELECT DISTINCT replace(coalesce(address, spelling, '') || '|' || CASE WHEN op = 'release' THEN '|'
+    ELSE coalesce(reason, '') || '|' || coalesce(until::VARCHAR, '') END, chr(10), ' ') AS line
+FROM read_parquet($path)
+WHERE $op = ''
+    OR op = split_part($op, ':', 1) AND (until IS NULL OR NOT ends_with($op, ':endless'))
+ORDER BY line
+"""
+
+_SUPPRESSED: Final = """
+SELECT count(DISTINCT address) + count(*) FILTER (opaque)
+FROM read_parquet($path) WHERE until IS NULL OR until > $as_of
+"""
+
+
+def ingest(engine: Engine, pages: Iterable[pa.Table], *, region: str | None, into: Path) -> Table:
+    """Turn a list's pages into its observed table.
+
+    The file is named by a digest of all it holds, so equal lists share one file, in whatever
+    order and pages they were read. A contact with two identifiers becomes two rows of one
+    ``pair``; where only one of them can be normalised, the other is an opaque row of that pair.
+
+    Args:
+        engine: an open engine.
+        pages: Arrow tables of schema ``PAGE``; taken one at a time.
+        region: the region of phone numbers written without a country; ``None`` for none.
+        into: the folder for the file.
+
+    Returns:
+        One row a contact and identifier: address, channel, reason, until (seconds since 1970
+        UTC, null for no end), version, spelling, pair, opaque.
+    """
+    with engine.session() as session:
+        normalise.register(session)
+        session.execute(_STAGE)
+        for page in pages:
+            session.register("page", page)
+            session.execute(_TAKE, {"region": region})
+            session.unregister("page")
+        session.execute(_ARRANGE)
+        digest = engine.digest(session.sql(_OBSERVED_LINES))
+        path = into / f"{digest}.parquet"
+        if not path.exists():
+            at_rest(session, _OBSERVED, path)
+        rows = scalar(session, "SELECT count(*) FROM arranged")
+    return Table(path=path, rows=rows, digest=digest)
+
+
+def empty(engine: Engine, into: Path) -> Table:
+    """Return the observed table of a list without contacts."""
+    return ingest(engine, (), region=None, into=into)
+
+
+def suppressed(engine: Engine, observed: Table, *, as_of: datetime) -> int:
+    """Count the addresses that are suppressed at ``as_of``, opaque rows each for itself."""
+    with engine.session() as session:
+        values = {"path": literal(observed.path), "as_of": seconds(as_of)}
+        return scalar(session, _SUPPRESSED, **values)
+
+
+def slice_digest(
+    engine: Engine, session: duckdb.DuckDBPyConnection, path: Path, op: str = ""
+) -> str:
+    """Return the digest of a gap's content, or of one ``op`` in it: who, why and until when."""
+    return engine.digest(session.sql(_LINES, params={"path": literal(path), "op": op}))
+
+
+def at_rest(session: duckdb.DuckDBPyConnection, query: str, path: Path, **values: object) -> int:
+    """Write what a query selects to a Parquet file that appears whole or not at all.
+
+    Returns:
+        How many rows it holds.
+
+    Raises:
+        EngineError: the file cannot be written.
+    """
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        rows = scalar(session, _COPY.format(query), into=str(fresh), **values)
+        _to_disk(fresh)
+        fresh.replace(path)
+        _to_disk(path.parent)
+    except OSError as error:
+        raise EngineError(f"cannot write {path}: {error.strerror}") from error
+    finally:
+        fresh.unlink(missing_ok=True)
+    return rows
+
+
+def scalar(session: duckdb.DuckDBPyConnection, query: str, **values: object) -> int:
+    """Return the one number that a query selects."""
+    found = session.execute(query, values).fetchone()
+    return int(found[0]) if found else 0
+
+
+def literal(path: Path) -> str:
+    """Spell a path so that nothing in its name is taken for a pattern."""
+    return re.sub(r"([\[*?])", r"[\1]", str(path))
+
+
+def seconds(moment: datetime) -> int:
+    """Return whole seconds since 1970 UTC, rounded down: an end is past it if it is greater."""
+    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(seconds=1)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or a folder's list of names, has reached the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,140 @@
+"""Tell the CRM of every list that an apply changed, once an event id.
+
+A webhook never fails an apply: what could not be delivered is said in the receipt. Events hold
+counts and ids, never an address.
+"""
+
+import base64
+import binascii
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import orjson
+from standardwebhooks import Webhook as Signer
+
+from reconciler.config import secret
+from reconciler.errors import ReconcilerError, SettingError
+from reconciler.model import ListPlan, Op, Outcome, Plan, Tenant, Webhook, WebhookResult
+from reconciler.times import zulu
+
+EVENT: Final = "SUPPRESSION_LIST_UPDATED"
+_PREFIX: Final = "whsec_"
+
+Post = Callable[[str, bytes, Mapping[str, str]], tuple[bool, int, str]]
+"""Sends a body with headers to an address; says whether it arrived, after how many tries, and
+what was wrong."""
+
+
+def notify(
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    *,
+    tenants: Mapping[str, Tenant],
+    run: str,
+    now: datetime,
+    post: Post,
+) -> tuple[WebhookResult, ...]:
+    """Send one event for each changed list to each webhook of its tenant.
+
+    Args:
+        plan: what was to be done.
+        outcomes: what was done.
+        tenants: by name.
+        run: the run's id; with the list's key it fixes the event's id.
+        now: the event's time.
+        post: how to send; it retries, and raises nothing.
+    """
+    return tuple(
+        _send(listed, hook, body, run=run, now=now, post=post)
+        for listed, body in _events(plan, outcomes, run=run, now=now)
+        for hook in tenants[listed.tenant].webhooks
+    )
+
+
+def _events(
+    plan: Plan, outcomes: Sequence[Outcome], *, run: str, now: datetime
+) -> Iterator[tuple[ListPlan, bytes]]:
+    for listed in plan.lists:
+        mine = [outcome for outcome in outcomes if outcome.key == listed.key]
+        if any(outcome.taken or outcome.action in _CHANGING for outcome in mine):
+            yield listed, orjson.dumps(_event(listed, mine, plan=plan, run=run, now=now))
+
+
+_CHANGING: Final = frozenset({"CreateList", "UpdateList"})
+
+
+def _event(
+    listed: ListPlan, outcomes: Sequence[Outcome], *, plan: Plan, run: str, now: datetime
+) -> dict[str, object]:
+    errors = Counter(
+        (rejection.code, rejection.field)
+        for outcome in outcomes
+        for rejection in outcome.rejections
+    )
+    taken = Counter[str]()
+    for outcome in outcomes:
+        taken[outcome.op] += outcome.taken
+    created = (outcome.detail for outcome in outcomes if outcome.action == "CreateList")
+    held = (outcome.rows for outcome in outcomes if outcome.action == "ReadBack")
+    return {
+        "event": EVENT,
+        "list_id": listed.remote_id or next(created, None),
+        "list": listed.key,
+        "contact_count": next(held, None),
+        "errors": [
+            {"code": code, "field": field, "count": count}
+            for (code, field), count in sorted(errors.items())
+        ],
+        "timestamp": zulu(now),
+        "run_id": run,
+        "plan_id": plan.id,
+        "batch_reason": listed.batch_reason,
+        "suppressed": taken[Op.SUPPRESS],
+        "amended": taken[Op.AMEND],
+        "shortened": taken[Op.SHORTEN],
+        "released": taken[Op.RELEASE],
+    }
+
+
+def _send(
+    listed: ListPlan, hook: Webhook, body: bytes, *, run: str, now: datetime, post: Post
+) -> WebhookResult:
+    event = "msg_" + hashlib.sha256(f"{run}|{listed.key}".encode()).hexdigest()[:32]
+    try:
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": event,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": _signature(hook, event, now, body),
+        }
+        delivered, attempts, detail = post(hook.url, body, headers)
+    except ReconcilerError as error:
+        delivered, attempts, detail = False, 0, str(error)
+    return WebhookResult(
+        key=listed.key,
+        url=hook.url,
+        event_id=event,
+        delivered=delivered,
+        attempts=attempts,
+        detail=detail,
+    )
+
+
+def _signature(hook: Webhook, event: str, now: datetime, body: bytes) -> str:
+    """Sign as the Standard Webhooks specification says.
+
+    Raises:
+        SettingError: the secret is not there, or is not base64.
+    """
+    key = secret(hook.secret).removeprefix(_PREFIX)
+    try:
+        signer = Signer(base64.b64decode(key, validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise SettingError(
+            f"the webhook secret {hook.secret} is not base64",
+            hint=f"Standard Webhooks secrets are base64, with or without {_PREFIX} before it",
+        ) from error
+    return signer.sign(event, now.astimezone(UTC), body.decode())

@@ -1,0 +1,174 @@
+"""What the service has, and how it differs from what is desired.
+
+It gets a ``Reader`` and cannot write. A list that cannot be read is a ``Failure`` of that list,
+never an empty list and never the end of another list's work.
+"""
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from reconciler import drift
+from reconciler.api.port import Reader
+from reconciler.artifacts import Run, private
+from reconciler.cache import Shelf
+from reconciler.contacts import compare, ingest
+from reconciler.errors import InterruptedRunError, NotFoundError, ReconcilerError
+from reconciler.model import (
+    RELEASE_AHEAD,
+    Desired,
+    DesiredList,
+    Failure,
+    Gap,
+    Observed,
+    ObservedList,
+    Ownership,
+    RemoteList,
+    Table,
+    Tenant,
+)
+from reconciler.reading import Reading, read
+
+_SIDE_BY_SIDE: Final = 8
+"""Lists read at a time; their requests still share each tenant's limits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """How to look: what all lists of one run have in common."""
+
+    run: Run
+    as_of: datetime
+    known: Mapping[str, str]
+    """Remote ids of lists seen before, by key."""
+    fresh: bool
+    """Whether every list is to be read, remembered or not."""
+
+
+def observe(desired: Desired, *, reader: Callable[[Tenant], Reader], look: Look) -> Observed:
+    """Read every list and measure its gap to the desired table.
+
+    Args:
+        desired: what should be.
+        reader: opens the way to a tenant.
+        look: what the lists have in common.
+    """
+    with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="read") as pool:
+        seen = list(pool.map(lambda wanted: _or_failure(wanted, reader, look), desired.lists))
+    return Observed(
+        lists={found.key: found for found, _ in seen if found},
+        failures=tuple(failure for _, failure in seen if failure),
+    )
+
+
+def _or_failure(
+    wanted: DesiredList, reader: Callable[[Tenant], Reader], look: Look
+) -> tuple[ObservedList | None, Failure | None]:
+    """Return what was seen of one list, what failed or, after a broken read, both."""
+    key = wanted.spec.name
+    try:
+        found = _list(wanted, reader(wanted.tenant), look)
+    except InterruptedRunError:
+        raise
+    except ReconcilerError as error:
+        text = str(error)
+        return None, Failure(key=key, message=text, hint=error.hint, exit_code=error.exit_code)
+    return found
+
+
+def _list(wanted: DesiredList, reader: Reader, look: Look) -> tuple[ObservedList, Failure | None]:
+    key = wanted.spec.name
+    look.run.tell(f"reading {key}")
+    remote = locate(wanted, reader)
+    if remote is None:
+        return _absent(wanted, look), None
+    region = wanted.spec.defaults.region
+    shelf = Shelf(
+        folder=look.run.cache, tenant=wanted.tenant.name, list_id=remote.id, region=region
+    )
+    kept = None if look.fresh else shelf.recall(remote, now=look.run.clock())
+    if kept:
+        seen = _measured(wanted, Reading(remote=remote, table=kept), reader, look)
+        if not _lets_go(wanted, seen):
+            return replace(seen, cached=True), None
+    reading = read(look.run.engine, reader, remote, region=region, into=look.run.cache)
+    if reading.complete:
+        shelf.remember(reading.remote, reading.table, now=look.run.clock())
+    failure = Failure(key=key, message=reading.doubt) if reading.failed else None
+    return _measured(wanted, reading, reader, look), failure
+
+
+def locate(wanted: DesiredList, reader: Reader) -> RemoteList | None:
+    """Return the list's metadata; ``None`` where it is to be created.
+
+    Raises:
+        NotFoundError: there is no such list and the spec does not say to create it.
+    """
+    spec = wanted.spec
+    if spec.list_id:
+        return reader.get(spec.list_id)
+    remote = reader.find(str(spec.settings.name))
+    if remote is None and not spec.create:
+        raise NotFoundError(
+            f"tenant {wanted.tenant.name} has no list named {spec.settings.name!r} ({spec.place})",
+            hint="give its listId, or create: true",
+        )
+    return remote
+
+
+def _lets_go(wanted: DesiredList, seen: ObservedList) -> bool:
+    """Whether a plan over this would let anybody go; then it must be read afresh."""
+    remote = seen.remote
+    moved = drift.changes(wanted.spec.settings, remote.settings) if remote else ()
+    return bool(seen.gap.released or seen.gap.shortened or any(one.shortens for one in moved))
+
+
+def _absent(wanted: DesiredList, look: Look) -> ObservedList:
+    """A list that is to be created: nothing is on it."""
+    table = ingest.empty(look.run.engine, private(look.run.cache))
+    return ObservedList(
+        key=wanted.spec.name,
+        remote=None,
+        complete=True,
+        table=table,
+        size=0,
+        gap=_gap(wanted, table, look, window_end=look.as_of + RELEASE_AHEAD),
+        known_id=look.known.get(wanted.spec.name),
+    )
+
+
+def _measured(wanted: DesiredList, reading: Reading, reader: Reader, look: Look) -> ObservedList:
+    end = reading.remote.settings.suppress_until
+    lapsed = isinstance(end, datetime) and end <= look.as_of
+    held = ingest.suppressed(look.run.engine, reading.table, as_of=look.as_of)
+    window_end = look.as_of + RELEASE_AHEAD + max(reader.skew, timedelta())
+    return ObservedList(
+        key=wanted.spec.name,
+        remote=reading.remote,
+        complete=reading.complete,
+        table=reading.table,
+        size=0 if lapsed else held,
+        gap=_gap(wanted, reading.table, look, window_end=window_end),
+        lapsed=lapsed,
+        incomplete_because=reading.doubt,
+        known_id=look.known.get(wanted.spec.name),
+    )
+
+
+def _gap(wanted: DesiredList, table: Table, look: Look, *, window_end: datetime) -> Gap:
+    """Compare; ownership counts only where every declared row arrived."""
+    spec = wanted.spec
+    return compare.compare(
+        look.run.engine,
+        desired=wanted.table,
+        observed=table,
+        releases=wanted.releases,
+        as_of=look.as_of,
+        window_end=window_end,
+        exclusive=spec.ownership is Ownership.EXCLUSIVE and wanted.whole,
+        recode=bool(wanted.tenant.capabilities.reasons),
+        release_basis=spec.release_basis,
+        into=look.run.tables(spec.name) / "gap.parquet",
+    )

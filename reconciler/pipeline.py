@@ -1,0 +1,118 @@
+"""The six verbs, in order: load, compile, observe, plan, apply, record.
+
+The table of contents of the program. ``prepare`` is everything before the first write and gets
+the way to a ``Reader``; ``execute`` is everything after a yes and gets the way to a ``Writer``.
+That planning cannot write is a type, not a promise.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from reconciler import desired as compiling
+from reconciler import ledger, notify, record, spec
+from reconciler import observed as observing
+from reconciler.api import webhook
+from reconciler.api.port import Reader, Writer
+from reconciler.apply import apply
+from reconciler.artifacts import Run
+from reconciler.journal import Journal
+from reconciler.model import (
+    Desired,
+    Observed,
+    Overrides,
+    Plan,
+    Receipt,
+    Selection,
+    Spec,
+    Tenant,
+)
+from reconciler.plan import plan
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What should be and what is, ready to be compared."""
+
+    spec: Spec
+    desired: Desired
+    observed: Observed
+
+    def plan(
+        self,
+        *,
+        as_of: datetime,
+        overrides: Overrides = Overrides(),  # noqa: B008 - frozen
+        preview: bool = False,
+    ) -> Plan:
+        """Decide what to do; pure, so it may be asked again for another time or override."""
+        return plan(
+            self.desired,
+            self.observed,
+            policy=self.spec.policy,
+            as_of=as_of,
+            overrides=overrides,
+            preview=preview,
+        )
+
+
+def prepare(
+    selection: Selection,
+    *,
+    reader: Callable[[Tenant], Reader],
+    as_of: datetime,
+    run: Run,
+    fresh: bool = False,
+) -> Prepared:
+    """Load the specs, compile their contacts, and observe the service; nothing is written there.
+
+    Args:
+        selection: which lists.
+        reader: opens the way to a tenant.
+        as_of: the time for which is decided who has lapsed.
+        run: where artifacts go.
+        fresh: whether every list is read, even one that certainly has not changed.
+
+    Raises:
+        SpecError: with every problem of every spec and source.
+        SettingError: a path or name does not exist.
+    """
+    loaded = spec.load(selection)
+    desired = compiling.compile(
+        loaded,
+        engine=run.engine,
+        as_of=as_of,
+        spent=ledger.spent(run.state),
+        into=run.cache,
+        invalid_into=lambda key: run.tables(key) / "invalid.csv",
+    )
+    look = observing.Look(run=run, as_of=as_of, known=ledger.known(run.state), fresh=fresh)
+    observed = observing.observe(desired, reader=reader, look=look)
+    record.observation(loaded, desired, observed, run=run)
+    return Prepared(spec=loaded, desired=desired, observed=observed)
+
+
+def execute(
+    made: Plan, *, tenants: Mapping[str, Tenant], writer: Callable[[Tenant], Writer], run: Run
+) -> Receipt:
+    """Carry out a plan, tell the CRM, and record what was done.
+
+    Args:
+        made: the plan, as approved.
+        tenants: by name.
+        writer: opens the way to a tenant.
+        run: where artifacts go.
+
+    Raises:
+        EvidenceError: what is about to be done cannot be written down, so it is not done.
+    """
+    with Journal(run.folder / "journal.jsonl") as journal:
+        writers = {
+            name: writer(tenants[name])
+            for name in {listed.tenant for listed in made.lists if listed.actions}
+        }
+        outcomes = apply(made, writers=writers, run=run, journal=journal)
+    hooks = notify.notify(
+        made, outcomes, tenants=tenants, run=run.id, now=run.clock(), post=webhook.post
+    )
+    return record.receipt(made, outcomes, hooks, run=run)

@@ -1,0 +1,238 @@
+"""Decide what to do: desired and observed state in, a plan out; pure.
+
+The plan alone decides what is applied. It works on counts and digests, never on contacts, and
+never reads a clock. The order of a list's actions is the safety of the program: suppress first,
+release last.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime
+from typing import Final, assert_never
+
+from reconciler import drift
+from reconciler.model import (
+    Action,
+    Amend,
+    CreateList,
+    Desired,
+    DesiredList,
+    Direction,
+    ListPlan,
+    Observed,
+    ObservedList,
+    Op,
+    Overrides,
+    Plan,
+    Policy,
+    Refusal,
+    Release,
+    Shorten,
+    Suppress,
+    Table,
+    UpdateList,
+)
+from reconciler.policy import Case, judge
+
+_RELEASING: Final = frozenset({Direction.RELEASE, Direction.SETTINGS, Direction.ALL})
+_SETTING: Final = frozenset({Direction.SETTINGS, Direction.ALL})
+_SUPPRESSING: Final = frozenset({Direction.SUPPRESS, Direction.ALL})
+
+
+def plan(
+    desired: Desired,
+    observed: Observed,
+    *,
+    policy: Policy,
+    as_of: datetime,
+    overrides: Overrides = Overrides(),  # noqa: B008 - frozen
+    preview: bool = False,
+) -> Plan:
+    """Return what makes the service agree with the specs, within policy.
+
+    Args:
+        desired: clean tables, one a list.
+        observed: the same lists as read, each gap measured against the desired table.
+        policy: the operator's bounds.
+        as_of: the time for which is decided who has lapsed, aware UTC.
+        overrides: what the command line allows once.
+        preview: whether ``as_of`` is another time than now; such a plan is never applied.
+
+    Raises:
+        ValueError: a gap was measured against another table than the desired one.
+    """
+    lists = tuple(
+        _list_plan(
+            wanted,
+            observed.lists[wanted.spec.name],
+            policy=policy,
+            overrides=overrides,
+            as_of=as_of,
+        )
+        for wanted in desired.lists
+        if wanted.spec.name in observed.lists
+    )
+    return Plan(
+        id=digest(lists),
+        as_of=as_of,
+        preview=preview,
+        lists=lists,
+        failures=observed.failures,
+        policy=policy,
+        overrides=overrides,
+        problems=tuple(problem for wanted in desired.lists for problem in wanted.warnings),
+    )
+
+
+def suppress_only(made: Plan) -> Plan:
+    """Return the part of a plan that lets nobody go and changes no setting."""
+    lists = tuple(
+        replace(
+            listed,
+            actions=tuple(
+                action
+                for action in listed.actions
+                if isinstance(action, CreateList | Suppress | Amend) and not _parts(action)
+            ),
+            size_after=listed.size_after + _released(listed),
+        )
+        for listed in made.lists
+    )
+    return replace(made, id=digest(lists), lists=lists)
+
+
+def digest(lists: tuple[ListPlan, ...]) -> str:
+    """Return the plan id: what will be done and to whom, and nothing else."""
+    content = [
+        [listed.key, listed.remote_id, [_content(action) for action in listed.actions]]
+        for listed in sorted(lists, key=lambda listed: listed.key)
+        if listed.actions
+    ]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _content(action: Action) -> list[object]:
+    kind = type(action).__name__
+    match action:
+        case CreateList(settings=settings):
+            return [kind, *map(str, (settings.name, settings.description, settings.suppress_until))]
+        case UpdateList(changes=moved):
+            return [kind, [[change.field, change.old, change.new] for change in moved]]
+        case Suppress(rows=rows) | Amend(rows=rows) | Shorten(rows=rows) | Release(rows=rows):
+            return [kind, rows.op, rows.digest]
+        case _:
+            assert_never(action)
+
+
+def _list_plan(
+    desired: DesiredList,
+    observed: ObservedList,
+    *,
+    policy: Policy,
+    overrides: Overrides,
+    as_of: datetime,
+) -> ListPlan:
+    gap = observed.gap
+    if gap.against != desired.table.digest:
+        raise ValueError(f"the gap of {observed.key} was measured against another desired table")
+    remote = observed.remote
+    moved = drift.changes(desired.spec.settings, remote.settings) if remote else ()
+    case = Case(
+        desired=desired,
+        observed=observed,
+        changes=moved,
+        policy=policy,
+        overrides=overrides,
+        as_of=as_of,
+    )
+    refusals = judge(case)
+    actions = tuple(_actions(case, refusals))
+    made = ListPlan(
+        key=observed.key,
+        tenant=desired.tenant.name,
+        remote_id=remote.id if remote else None,
+        version=remote.version if remote else "",
+        actions=actions,
+        refusals=refusals,
+        gap=gap,
+        counts=desired.counts,
+        observed=remote.settings if remote else None,
+        observed_table=observed.table,
+        complete=observed.complete,
+        size_before=observed.size,
+        size_after=observed.size,
+        region=desired.spec.defaults.region,
+        batch_reason=desired.spec.batch_reason,
+        feeds=desired.feeds,
+        notes=tuple(_notes(case)),
+    )
+    return replace(made, size_after=observed.size + _suppressed(made) - _released(made))
+
+
+def _actions(case: Case, refusals: tuple[Refusal, ...]) -> Iterator[Action]:
+    """Yield what is not withheld, suppressions first and releases last."""
+    withheld = {refusal.direction for refusal in refusals}
+    gap = case.observed.gap
+    suppressing = not withheld & _SUPPRESSING
+    releasing = not withheld & _RELEASING
+    if case.observed.remote is None and Direction.ALL not in withheld:
+        yield CreateList(settings=case.desired.spec.settings)
+    growing = tuple(change for change in case.changes if not change.shortens)
+    if growing and not withheld & _SETTING:
+        yield UpdateList(changes=growing)
+    missing = gap.parts.get(Op.SUPPRESS) if case.observed.complete else gap.endless_missing
+    if suppressing and missing and missing.rows:
+        yield Suppress(rows=missing)
+    if case.observed.complete and Direction.ALL not in withheld and _some(gap.parts.get(Op.AMEND)):
+        yield Amend(rows=gap.parts[Op.AMEND])
+    if releasing:
+        yield from _letting_go(case)
+
+
+def _letting_go(case: Case) -> Iterator[Action]:
+    gap = case.observed.gap
+    if _some(gap.parts.get(Op.PART)):
+        yield Amend(rows=gap.parts[Op.PART])
+    shrinking = tuple(change for change in case.changes if change.shortens)
+    if shrinking:
+        yield UpdateList(changes=shrinking)
+    if _some(gap.parts.get(Op.SHORTEN)):
+        yield Shorten(rows=gap.parts[Op.SHORTEN])
+    if _some(gap.parts.get(Op.RELEASE)):
+        yield Release(rows=gap.parts[Op.RELEASE])
+
+
+def _notes(case: Case) -> Iterator[str]:
+    for place in case.desired.spent_releases:
+        yield f"{place}: this release is spent, delete this line"
+    if not case.desired.wanted:
+        yield "the spec declares no contact"
+    if case.observed.lapsed and any(change.field == "suppressUntil" for change in case.changes):
+        yield f"the list has lapsed: its new end suppresses {case.desired.wanted:,} contacts again"
+    if case.observed.gap.opaque:
+        yield (
+            f"{case.observed.gap.opaque:,} contacts on the service are not to be read as an "
+            "address and are never touched"
+        )
+
+
+def _some(part: Table | None) -> bool:
+    return part is not None and part.rows > 0
+
+
+def _parts(action: Action) -> bool:
+    return isinstance(action, Amend) and action.rows.op == Op.PART
+
+
+def _suppressed(listed: ListPlan) -> int:
+    """Addresses that the plan's suppressions add; without an end only, after a partial read."""
+    for action in listed.actions:
+        if isinstance(action, Suppress):
+            return listed.gap.missing if listed.complete else action.rows.rows
+    return 0
+
+
+def _released(listed: ListPlan) -> int:
+    return sum(listed.gap.released for action in listed.actions if isinstance(action, Release))

@@ -1,0 +1,102 @@
+"""Read one list whole, or say why it is not certain to be whole.
+
+A read is complete or not, never in between, and a failed read is never an empty list. It never
+writes to the service.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import pyarrow as pa
+
+from reconciler.api.port import Reader
+from reconciler.contacts.engine import Engine
+from reconciler.contacts.ingest import ingest
+from reconciler.errors import RequestRefusedError, ServiceError
+from reconciler.model import RemoteList, Table
+
+TRIES: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One list's contacts, as read."""
+
+    remote: RemoteList
+    """The metadata as it was after the contacts."""
+    table: Table
+    doubt: str = ""
+    """Why this may not be all of it; empty where it provably is."""
+    failed: bool = False
+    """Whether the doubt is a failure of the service rather than a list that moves."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every contact was read."""
+        return not self.doubt
+
+
+def read(
+    engine: Engine, reader: Reader, remote: RemoteList, *, region: str | None, into: Path
+) -> Reading:
+    """Read all contacts, again where the list moved meanwhile, at most three times.
+
+    Complete means: as many rows as every page's total and the list's own count say, and one
+    version from before the first page to after the last.
+
+    Raises:
+        AuthError, ForbiddenError, NotFoundError: the list may not be read at all.
+        ServiceError: not even its metadata can be had.
+    """
+    for _ in range(TRIES):
+        reading = _once(engine, reader, remote, region=region, into=into)
+        if reading.complete:
+            break
+        remote = reading.remote
+    return reading
+
+
+def _once(
+    engine: Engine, reader: Reader, before: RemoteList, *, region: str | None, into: Path
+) -> Reading:
+    walk = _Walk()
+    table = ingest(engine, walk.over(reader, before.id), region=region, into=into)
+    after = reader.get(before.id)
+    doubt = walk.failure or _doubt(walk, before, after)
+    return Reading(remote=after, table=table, doubt=doubt, failed=bool(walk.failure))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """What one walk over the pages saw."""
+
+    rows: int = 0
+    totals: set[int] = field(default_factory=set)
+    versions: set[str] = field(default_factory=set)
+    failure: str = ""
+
+    def over(self, reader: Reader, list_id: str) -> Iterator[pa.Table]:
+        """Yield the pages' contacts; a failure ends the walk and is kept, not lost."""
+        try:
+            for page in reader.pages(list_id):
+                self.rows += page.contacts.num_rows
+                if page.total is not None:
+                    self.totals.add(page.total)
+                if page.version:
+                    self.versions.add(page.version)
+                yield page.contacts
+        except (ServiceError, RequestRefusedError) as error:
+            self.failure = str(error)
+
+
+def _doubt(walk: _Walk, before: RemoteList, after: RemoteList) -> str:
+    """Return the first thing that does not agree; empty where all does."""
+    if walk.versions | {before.version, after.version} != {after.version}:
+        return "it changed while it was read"
+    if walk.totals - {walk.rows}:
+        return f"{walk.rows:,} contacts came, {max(walk.totals - {walk.rows}):,} were announced"
+    if after.count is not None and after.count != walk.rows:
+        return f"{walk.rows:,} contacts came, the list counts {after.count:,}"
+    return ""

@@ -1,0 +1,165 @@
+"""What a run leaves as evidence: what was declared, seen, planned and done, and the ledger's line.
+
+Counts, digests and pseudonyms; addresses only in the run folder's ``tables/``. It changes
+nothing at the service and decides nothing.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import pyarrow as pa
+
+from reconciler import ledger
+from reconciler.artifacts import Run
+from reconciler.contacts import evidence
+from reconciler.errors import worst
+from reconciler.model import (
+    Desired,
+    ListPlan,
+    Observed,
+    Outcome,
+    Plan,
+    Receipt,
+    Spec,
+    Status,
+    WebhookResult,
+)
+
+_REFUSED: Final = 4
+_NAMES: Final = {
+    0: "done",
+    2: "done",
+    3: "drift",
+    4: "refused",
+    5: "conflict",
+    6: "partly",
+    130: "interrupted",
+    143: "interrupted",
+}
+
+
+def observation(spec: Spec, desired: Desired, observed: Observed, *, run: Run) -> None:
+    """Write ``specs.json`` and ``observed.json``: digests and counts of both sides."""
+    run.write(
+        "specs.json",
+        {
+            "files": spec.digests,
+            "policy": spec.policy,
+            "lists": [
+                {
+                    "key": wanted.spec.name,
+                    "declaration": wanted.spec.digest,
+                    "table": wanted.table,
+                    "releases": wanted.releases,
+                    "counts": wanted.counts,
+                    "feeds": wanted.feeds,
+                    "spent_releases": wanted.spent_releases,
+                }
+                for wanted in desired.lists
+            ],
+        },
+    )
+    run.write(
+        "observed.json",
+        {
+            "lists": [
+                {
+                    "key": seen.key,
+                    "id": seen.remote.id if seen.remote else None,
+                    "version": seen.remote.version if seen.remote else None,
+                    "complete": seen.complete,
+                    "incomplete_because": seen.incomplete_because,
+                    "cached": seen.cached,
+                    "lapsed": seen.lapsed,
+                    "size": seen.size,
+                    "table": seen.table,
+                }
+                for seen in observed.lists.values()
+            ],
+            "failures": observed.failures,
+        },
+    )
+
+
+def receipt(
+    plan: Plan, outcomes: Sequence[Outcome], hooks: Sequence[WebhookResult], *, run: Run
+) -> Receipt:
+    """Write what was done: ``changes.parquet``, rejected rows, and ``receipt.json``."""
+    for listed in plan.lists:
+        _rejected(listed, outcomes, run=run)
+    parts = [_changes(listed, outcomes, run=run) for listed in plan.lists if listed.actions]
+    if parts:
+        evidence.collect(run.engine, parts, run.folder / "changes.parquet")
+        for part in parts:
+            part.unlink()
+    made = Receipt(
+        run=run.id,
+        plan=plan.id,
+        started=run.started,
+        finished=run.clock(),
+        outcomes=tuple(outcomes),
+        refusals=plan.refusals,
+        failures=plan.failures,
+        webhooks=tuple(hooks),
+        metrics=_metrics(outcomes, run),
+        created={one.key: one.detail for one in outcomes if one.action == "CreateList"},
+        batch_reasons={listed.key: listed.batch_reason for listed in plan.lists},
+        surplus=sum(listed.gap.surplus for listed in plan.lists),
+        exit_code=exit_code(plan, outcomes),
+    )
+    run.write("receipt.json", made)
+    return made
+
+
+def exit_code(plan: Plan, outcomes: Sequence[Outcome] = ()) -> int:
+    """Return the exit code that a plan and what became of it call for."""
+    codes = [failure.exit_code for failure in plan.failures]
+    codes += [outcome.exit_code for outcome in outcomes]
+    return worst(codes + [_REFUSED] * bool(plan.refusals))
+
+
+def close(run: Run, *, code: int, plan: Plan | None = None, done: Receipt | None = None) -> None:
+    """End a run: drop the tables of one that changed nothing, and write the ledger's line.
+
+    Args:
+        run: the run.
+        code: its exit code.
+        plan: what was planned, where it came so far.
+        done: what was done, where anything was.
+    """
+    outcomes = done.outcomes if done else ()
+    if not any(outcome.taken or outcome.rejections for outcome in outcomes):
+        _drop_tables(run)
+    seen = {listed.key: listed.remote_id for listed in plan.lists if listed.remote_id} if plan else {}
+    spent = [
+        key
+        for listed in (plan.lists if plan else ())
+        for key in _spent(listed, outcomes, run=run)
+    ]
+    ledger.append(
+        run,
+        outcome=_NAMES.get(code, "failed"),
+        exit_code=code,
+        lists={**seen, **(done.created if done else {})},
+        spent=spent,
+    )
+
+
+def _metrics(outcomes: Sequence[Outcome], run: Run) -> Mapping[str, object]:
+    sent = sum(outcome.rows for outcome in outcomes if outcome.batch)
+    rejected = sum(len(outcome.rejections) for outcome in outcomes)
+    return {
+        **run.meter.snapshot(),
+        "updates": sum(outcome.taken for outcome in outcomes if outcome.batch),
+        "settings_updated": sum(
+            outcome.action == "UpdateList" and outcome.status is Status.DONE
+            for outcome in outcomes
+        ),
+        "rejected_rows": rejected,
+        "rejected_codes": Counter(
+            rejection.code for outcome in outcomes for rejection in outcome.rejections
+        ),
+        "validation_error_rate": rejected / sent if sent else 0.0,
+    }

@@ -1,0 +1,344 @@
+"""Plans, receipts and reports for people at a terminal; pure.
+
+Each function returns one styled ``Text`` without a final line feed. Symbols always stand beside
+their word, so that nothing depends on colour; lines are never wrapped here. The summary lines are
+a promise to scripts: change them only together with their tests.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+from rich.text import Text
+
+from reconciler.errors import Problem
+from reconciler.model import (
+    Action,
+    Check,
+    CreateList,
+    Drift,
+    ListDrift,
+    ListPlan,
+    Op,
+    Outcome,
+    Plan,
+    Receipt,
+    Refusal,
+    Status,
+    UpdateList,
+)
+from reconciler.times import zulu
+from reconciler.views import counting, lines, wording
+from reconciler.views.wording import clean, plural
+
+_BAD: Final = frozenset({Status.REJECTED, Status.WITHHELD, Status.FAILED, Status.DIFFERS})
+
+
+def plan(made: Plan) -> Text:
+    """Show what would be done to each list, what is refused, and the summary lines."""
+    told = [*_plan_head(made), *_bodies(_list_plan(listed, made) for listed in made.lists)]
+    told += [*lines.failures(made.failures), *map(lines.problem, sorted(made.problems))]
+    if not _matching(made):
+        told += [_planned(listed.key, counting.planned_list(listed)) for listed in made.lists]
+    return lines.join([*told, lines.bold(plan_summary(made)), *map(refusal, made.refusals)])
+
+
+def plan_summary(made: Plan) -> Text:
+    """Return a plan's summary line alone."""
+    counts = counting.planned(made)
+    return _matches(counts.surplus) if _matching(made) else _planned("Plan", counts)
+
+
+def receipt(done: Receipt, *, artifacts: Path | None = None) -> Text:
+    """Show what became of each list, what is left to do, and the summary lines.
+
+    Args:
+        done: the receipt.
+        artifacts: the run folder, to be named before the summary.
+    """
+    keys = counting.keys(done)
+    told = [*_bodies(_list_receipt(key, done) for key in keys), *lines.failures(done.failures)]
+    told += _webhooks(done)
+    effort = wording.effort(done.metrics)
+    told += [lines.line("dim", effort)] if effort else []
+    told += [lines.line("dim", f"Artifacts: {clean(str(artifacts))}")] if artifacts else []
+    if not counting.nothing_done(done):
+        told += [_applied(key, counting.applied(_of(done.outcomes, key))) for key in keys]
+    return lines.join([*told, lines.bold(receipt_summary(done)), *map(refusal, done.refusals)])
+
+
+def receipt_summary(done: Receipt) -> Text:
+    """Return a receipt's summary line alone."""
+    if counting.nothing_done(done):
+        return _matches(done.surplus)
+    return _applied("Applied", counting.applied(done.outcomes)).append(f" Run {done.run}.")
+
+
+def drift(found: Drift) -> Text:
+    """Show how each list differs, by direction, and the summary lines."""
+    told = [*_bodies(map(_list_drift, found.lists)), *lines.failures(found.failures)]
+    told += map(lines.problem, sorted(found.problems))
+    told += [_drifted(listed.key, counting.drifted_list(listed)) for listed in found.lists]
+    return lines.join([*told, lines.bold(drift_summary(found))])
+
+
+def drift_summary(found: Drift) -> Text:
+    """Return a report's summary line alone."""
+    return _drifted("Drift", counting.drifted(found))
+
+
+def checks(made: Sequence[Check]) -> Text:
+    """Show what ``ping`` looked at, one line a check."""
+    subjects = max((len(check.subject) for check in made), default=0)
+    names = max((len(check.name) for check in made), default=0)
+    failed = sum(not check.ok for check in made)
+    told = [
+        Text.assemble(
+            ("ok  ", "green") if check.ok else ("FAIL", "bold red"),
+            f"  {clean(check.subject):{subjects}}  {clean(check.name):{names}}",
+            f"  {clean(check.detail)}" if check.detail else "",
+        )
+        for check in made
+    ]
+    summary = f"{plural(len(made), 'check')}. " + (f"{failed} failed." if failed else "All passed.")
+    return lines.join([*told, lines.bold(Text(summary))])
+
+
+def problems(found: Sequence[Problem]) -> Text:
+    """Show problems as ``path:line:column code message``, in the order of their places."""
+    return lines.join(map(lines.problem, sorted(found)))
+
+
+def refusal(refused: Refusal) -> Text:
+    """Show a refusal as its summary line, with the exact flags that allow it once."""
+    return lines.line("bold red", wording.refusal(refused))
+
+
+def _bodies(bodies: Iterable[Iterable[Text]]) -> Iterator[Text]:
+    """Yield what is to be said of each list, an empty line behind each that says anything."""
+    for body in map(tuple, bodies):
+        yield from (*body, Text()) if body else ()
+
+
+def _matches(surplus: int) -> Text:
+    return lines.line("green", wording.MATCHES.format(surplus=surplus))
+
+
+# ---------------------------------------------------------------- plan
+
+
+def _matching(made: Plan) -> bool:
+    return made.empty and not made.refusals and not made.failures
+
+
+def _plan_head(made: Plan) -> Iterator[Text]:
+    if made.preview:
+        yield lines.line("bold", f"Preview as of {zulu(made.as_of)}: to be read, never applied.")
+    if made.overrides.given:
+        yield lines.line("bold", f"Overridden: {wording.overrides(made.overrides)}")
+
+
+def _list_plan(listed: ListPlan, made: Plan) -> Iterator[Text]:
+    """Yield one list's heading and what is to be said of it; nothing where it just matches."""
+    told = [
+        *(line for action in listed.actions for line in _action(action, listed)),
+        *map(lines.refused, listed.refusals),
+        *map(lines.note, listed.notes),
+    ]
+    if not told:
+        return
+    before, after = f"{listed.size_before:,}", f"{listed.size_after:,}"
+    yield lines.heading(listed.key, listed.tenant, f"{before} -> {after} contacts")
+    yield from told
+    yield from _kept(listed)
+    yield from _declared(listed)
+    for feed in listed.feeds:
+        style = "bold yellow" if feed.stale else "dim"
+        yield lines.mark("feed", "", wording.feed(feed, as_of=made.as_of), style)
+
+
+def _action(action: Action, listed: ListPlan) -> Iterator[Text]:
+    match action:
+        case CreateList(settings=settings):
+            yield lines.mark("create", "+", "the list, of type suppression", "green")
+            for change in wording.declared(settings):
+                yield Text(f"      {change.field}: {wording.setting(change, change.new)}")
+        case UpdateList(changes=changes):
+            yield from map(lines.change, changes)
+        case _:
+            op = counting.op_of(action)
+            yield lines.mark_op(op, _amount(op, action.rows.rows, listed))
+            yield from lines.samples(op, action.rows.rows, listed.gap.samples)
+
+
+def _amount(op: Op, rows: int, listed: ListPlan) -> str:
+    counts = counting.planned_list(listed)
+    gap = listed.gap
+    match op:
+        case Op.SUPPRESS:
+            return f"{counts.suppress:,}"
+        case Op.AMEND:
+            kinds = f"{gap.extended:,} to a later end, {gap.recoded:,} to another reason"
+            return f"{counts.amend:,} ({kinds})"
+        case Op.SHORTEN:
+            return f"{counts.shorten:,}"
+        case Op.RELEASE:
+            return f"{counts.release:,}"
+        case _:
+            return f"{rows:,} from a contact they share with one to shorten or release"
+
+
+def _kept(listed: ListPlan) -> Iterator[Text]:
+    if listed.gap.surplus:
+        yield lines.mark_op(Op.SURPLUS, f"{listed.gap.surplus:,} not declared, kept")
+    if listed.gap.longer:
+        yield lines.mark_op(
+            Op.LONGER, f"{listed.gap.longer:,} suppressed longer than declared, kept"
+        )
+
+
+def _declared(listed: ListPlan) -> Iterator[Text]:
+    counts = listed.counts
+    parts = {
+        "merged": counts.merged,
+        "lapsed": counts.lapsed,
+        "invalid and set aside": counts.invalid,
+        "with a time without an offset, taken as UTC": counts.naive,
+        "beyond the list's own end": counts.past_list_end,
+    }
+    odd = ", ".join(f"{count:,} {word}" for word, count in parts.items() if count)
+    if odd:
+        yield lines.mark("declared", "", f"{plural(counts.read, 'identifier')} read: {odd}", "dim")
+
+
+def _planned(name: str, counts: counting.Planned) -> Text:
+    return Text(
+        f"{name}: {counts.suppress:,} to suppress, {counts.amend:,} to amend, "
+        f"{counts.shorten:,} to shorten, {counts.release:,} to release. "
+        f"List size {counts.before:,} -> {counts.after:,}. Surplus kept: {counts.surplus:,}."
+    )
+
+
+# ---------------------------------------------------------------- receipt
+
+
+def _list_receipt(key: str, done: Receipt) -> Iterator[Text]:
+    outcomes = tuple(map(wording.scrubbed, _of(done.outcomes, key)))
+    refusals = tuple(each for each in done.refusals if each.key == key)
+    told = [
+        *([_pin(done.created[key])] if key in done.created else []),
+        *_settings(outcomes),
+        *_separated(outcomes),
+        *_rejections(outcomes),
+        *_bad(outcomes),
+        *_skipped(outcomes),
+        *map(lines.refused, refusals),
+    ]
+    if told:
+        yield lines.heading(key, "", done.batch_reasons.get(key, ""))
+        yield from told
+
+
+def _pin(list_id: str) -> Text:
+    return lines.mark("created", "+", f"pin listId: {clean(list_id)}", "green")
+
+
+def _settings(outcomes: Sequence[Outcome]) -> Iterator[Text]:
+    changed = sum(o.action == "UpdateList" and o.status is Status.DONE for o in outcomes)
+    if changed:
+        yield lines.mark("changed", "~", "settings of the list", "yellow")
+
+
+def _separated(outcomes: Sequence[Outcome]) -> Iterator[Text]:
+    rows = counting.applied(outcomes).separated
+    if rows:
+        yield lines.mark("separated", "~", f"{plural(rows, 'row')} from a shared contact", "yellow")
+
+
+def _rejections(outcomes: Sequence[Outcome]) -> Iterator[Text]:
+    total = counting.applied(outcomes).rejected
+    if not total:
+        return
+    found = [each for outcome in outcomes for each in outcome.rejections]
+    yield lines.mark("rejected", "!", plural(total, "row"), "bold red")
+    for (code, field), count in Counter((each.code, each.field) for each in found).most_common():
+        message = next(each.message for each in found if (each.code, each.field) == (code, field))
+        where = f" ({field})" if field else ""
+        yield Text(clean(f"      {count:,} {code}{where}" + (f": {message}" if message else "")))
+
+
+def _bad(outcomes: Sequence[Outcome]) -> Iterator[Text]:
+    """Yield what was withheld, failed or differs, batches of one cause together."""
+    rows: Counter[tuple[Status, str, str]] = Counter()
+    for each in outcomes:
+        if each.status in _BAD and not each.rejections:
+            rows[(each.status, each.op or each.action, each.detail)] += each.rows
+    for (status, what, detail), count in rows.items():
+        text = f"{clean(what)}" + (f" of {plural(count, 'row')}" if count else "")
+        yield lines.mark(status, "!", text + (f": {clean(detail)}" if detail else ""), "bold red")
+
+
+def _skipped(outcomes: Sequence[Outcome]) -> Iterator[Text]:
+    changed = sum(len(each.changed) for each in outcomes)
+    lapsed = sum(each.lapsed for each in outcomes)
+    if changed:
+        text = f"{plural(changed, 'contact')} changed by somebody since the plan, left alone"
+        yield lines.mark("withheld", "!", text, "bold red")
+    if lapsed:
+        yield lines.mark("lapsed", "", f"{plural(lapsed, 'row')} since the plan, not sent", "dim")
+
+
+def _webhooks(done: Receipt) -> Iterator[Text]:
+    for each in done.webhooks:
+        if not each.delivered:
+            tries = plural(each.attempts, "attempt")
+            text = f"{clean(each.key)} to {clean(each.url)} after {tries}: {clean(each.detail)}"
+            yield lines.line("yellow", f"Webhook undelivered: {text}")
+
+
+def _of(outcomes: Iterable[Outcome], key: str) -> tuple[Outcome, ...]:
+    return tuple(outcome for outcome in outcomes if outcome.key == key)
+
+
+def _applied(name: str, counts: counting.Applied) -> Text:
+    return Text(
+        f"{name}: {counts.suppressed:,} suppressed, {counts.amended:,} amended, "
+        f"{counts.shortened:,} shortened, {counts.released:,} released, "
+        f"{counts.rejected:,} rejected. {plural(counts.batches, 'batch', 'batches')}."
+    )
+
+
+# ---------------------------------------------------------------- drift
+
+
+def _list_drift(listed: ListDrift) -> Iterator[Text]:
+    samples = listed.samples
+    amended = listed.differ - len(listed.changes)
+    told: list[Text] = []
+    if listed.missing:
+        told.append(lines.mark("missing", "+", f"{listed.missing:,} (critical)", "bold red"))
+        told += lines.samples(Op.SUPPRESS, listed.missing, samples)
+    told += map(lines.change, listed.changes)
+    if amended:
+        told.append(lines.mark("differ", "~", f"{amended:,} in end or reason", "yellow"))
+        told += [x for op in (Op.AMEND, Op.SHORTEN) for x in lines.samples(op, 0, samples)]
+    if listed.surplus:
+        told.append(lines.mark("surplus", "?", f"{listed.surplus:,} not declared", "cyan"))
+        told += [x for op in (Op.SURPLUS, Op.RELEASE) for x in lines.samples(op, 0, samples)]
+    if listed.longer:
+        told.append(
+            lines.mark_op(Op.LONGER, f"{listed.longer:,} suppressed longer than declared, kept")
+        )
+        told += lines.samples(Op.LONGER, listed.longer, samples)
+    told += [lines.note(text, style="bold yellow") for text in listed.notes]
+    if told:
+        yield lines.heading(listed.key, listed.tenant, plural(listed.size, "contact"))
+        yield from told
+
+
+def _drifted(name: str, counts: counting.Drifted) -> Text:
+    return Text(
+        f"{name}: {counts.missing:,} missing (critical), {counts.surplus:,} surplus, "
+        f"{counts.differ:,} differ."
+    )

@@ -1,0 +1,63 @@
+"""What holds for every test: loopback only, an empty HOME, none of the caller's settings.
+
+It makes no nouns (builders) and no worlds (strategies); it never loosens these bounds for one
+test.
+"""
+
+import os
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+LOOPBACK = ["127.0.0.1", "::1", "localhost"]
+COLOURS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE")
+
+settings.register_profile("default", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+settings.load_profile("ci" if os.environ.get("CI") else "default")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let CI insist that every test marked ``tools`` runs."""
+    parser.addoption(
+        "--require-tools",
+        action="store_true",
+        help="fail, instead of skipping, a test whose program is not installed",
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Block the network but for loopback, in every test."""
+    for item in items:
+        item.add_marker(pytest.mark.allow_hosts(LOOPBACK))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn the skip of a test marked ``tools`` into a failure where tools are required."""
+    report = yield
+    required = item.config.getoption("--require-tools")
+    if required and report.skipped and item.get_closest_marker("tools"):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        report.outcome = "failed"
+        report.longrepr = f"skipped under --require-tools: {reason}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that every test of this process takes for its home."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the caller's settings, colours and home from the program under test."""
+    for name in os.environ:
+        if name.startswith("RECONCILER_") or name in COLOURS:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(empty_home))

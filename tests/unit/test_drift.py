@@ -1,0 +1,145 @@
+"""Settings compared field by field, contacts by direction."""
+
+from dataclasses import replace
+
+import pytest
+
+from builders import (
+    EARLIER,
+    LATER,
+    NOW,
+    desired,
+    desired_list,
+    gap,
+    list_spec,
+    observed,
+    observed_list,
+    place,
+    remote,
+)
+from reconciler.drift import changes, report, values
+from reconciler.model import UNMANAGED, Change, Failure, Op, Settings
+
+HELD = Settings(name="US", description=None, suppress_until=EARLIER)
+
+
+def test_unmanaged_settings_never_change() -> None:
+    """A key that the spec leaves out belongs to others."""
+    assert () == changes(Settings(), HELD)
+
+
+def test_equal_settings_do_not_change() -> None:
+    """An absent description and an empty one are the same."""
+    assert () == changes(replace(HELD, description=""), HELD)
+
+
+def test_each_managed_field_that_differs_is_a_change() -> None:
+    """In a fixed order, as the service spells the values."""
+    declared = Settings(name="EU", description="x", suppress_until=LATER)
+
+    found = changes(declared, HELD)
+
+    assert (
+        Change(field="name", old="US", new="EU"),
+        Change(field="description", old=None, new="x"),
+        Change(field="suppressUntil", old="2026-12-01T00:00:00Z", new="2027-11-23T00:00:00Z"),
+    ) == found
+
+
+def test_never_clears_the_end() -> None:
+    """No end is a value of its own, not an absent key."""
+    assert (Change(field="suppressUntil", old="2026-12-01T00:00:00Z", new=None),) == changes(
+        Settings(suppress_until=None), HELD
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (None, "2027-01-01T00:00:00Z", True),
+        ("2027-01-01T00:00:00Z", None, False),
+        ("2027-01-01T00:00:00Z", "2026-01-01T00:00:00Z", True),
+        ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z", False),
+    ],
+)
+def test_an_earlier_end_of_the_list_shortens(
+    old: str | None, new: str | None, expected: bool
+) -> None:
+    """From no end to any end is shortening too."""
+    assert expected == Change(field="suppressUntil", old=old, new=new).shortens
+
+
+def test_another_field_never_shortens() -> None:
+    """A name can be anything."""
+    assert not Change(field="name", old="b", new="a").shortens
+
+
+def test_values_leave_out_what_is_unmanaged() -> None:
+    """Only what the spec says is spelled."""
+    assert {"name": "US", "description": None} == values(
+        Settings(name="US", description=None, suppress_until=UNMANAGED)
+    )
+
+
+def test_a_report_counts_by_direction() -> None:
+    """Missing, differing and surplus are never added up."""
+    spec = list_spec(settings=Settings(name="Another"))
+    parts = {
+        Op.SUPPRESS: 1,
+        Op.AMEND: 2,
+        Op.SHORTEN: 3,
+        Op.SURPLUS: 4,
+        Op.RELEASE: 5,
+        Op.LONGER: 6,
+    }
+    seen = observed_list(gap=gap(parts=parts))
+
+    (found,) = report(desired(desired_list(spec=spec)), observed(seen), as_of=NOW).lists
+
+    assert (1, 2 + 3 + 1, 4 + 5, 6) == (found.missing, found.differ, found.surplus, found.longer)
+
+
+def test_on_a_lapsed_list_every_contact_is_missing() -> None:
+    """A list past its end suppresses nobody."""
+    seen = observed_list(lapsed=True, size=0)
+
+    (found,) = report(desired(), observed(seen), as_of=NOW).lists
+
+    assert 10 == found.missing
+    assert "the list's own end has passed: it suppresses nobody" in found.notes
+
+
+def test_a_report_says_what_stands_in_the_way() -> None:
+    """An absent list, a broken read, a wanted release and a spent one are told."""
+    wanted = desired_list(spent_releases=(place(line=9),))
+    seen = observed_list(
+        remote=None,
+        complete=False,
+        incomplete_because="it moved",
+        gap=gap(parts={Op.CONFLICT: 1}),
+    )
+
+    (found,) = report(desired(wanted), observed(seen), as_of=NOW).lists
+
+    assert found.absent
+    assert (
+        "the service has no such list: every contact is missing",
+        "the list could not be read whole (it moved)",
+        "a declared release is of a contact that the spec still wants",
+        "specs/us-dnc.yaml:9:3: this release is spent, delete this line",
+    ) == found.notes
+
+
+def test_a_list_that_could_not_be_read_is_a_failure_and_no_drift() -> None:
+    """Nothing is said about what was not seen."""
+    failure = Failure(key="us-dnc", message="no")
+    seen = replace(observed(), lists={}, failures=(failure,))
+
+    found = report(desired(), seen, as_of=NOW)
+
+    assert ((), (failure,)) == (found.lists, found.failures)
+
+
+def test_a_remote_list_is_named_as_the_service_names_it() -> None:
+    """The builder's list holds no end of its own."""
+    assert values(remote().settings)["suppressUntil"] is None
