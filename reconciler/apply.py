@@ -7,7 +7,7 @@ suppressions go on and nobody is let go.
 
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Final, assert_never
 
@@ -18,10 +18,10 @@ from reconciler.api.port import Writer
 from reconciler.artifacts import Run
 from reconciler.cache import Shelf
 from reconciler.contacts import batches, evidence
+from reconciler.contacts.fates import columns, fates
 from reconciler.delivery import Delivery, deliver
 from reconciler.errors import (
     InterruptedRunError,
-    NotFoundError,
     ReconcilerError,
     ServiceError,
     VersionConflictError,
@@ -52,6 +52,9 @@ _SIDE_BY_SIDE: Final = 8
 _REBASES: Final = 3
 """How often a guarded write is tried again on a list that moved in fields we do not touch."""
 _CREATIONS: Final = 3
+_SETTING: Final = frozenset({"CreateList", "UpdateList"})
+_GRACE: Final = timedelta(minutes=1)
+"""How much later than asked for a released contact may end and still count as released."""
 _SUPPRESSING: Final = frozenset({Op.SUPPRESS, Op.AMEND, Op.PART})
 
 
@@ -245,7 +248,9 @@ def _longer_now(action: Suppress | Amend, work: _Work) -> frozenset[int]:
     if work.moved is None:
         return frozenset()
     engine, moved = work.run.engine, work.moved
-    longer = batches.longer(engine, action.rows, moved.table, complete=moved.complete)
+    longer = batches.longer(
+        engine, action.rows, moved.table, complete=moved.complete, as_of=work.now()
+    )
     if longer:
         why = "the list now suppresses these contacts for longer"
         work.outcomes.append(_withheld(action, work, rows=len(longer), why=why, changed=longer))
@@ -281,7 +286,9 @@ def _let_go(action: Shorten | Release, work: _Work) -> None:
         work.stand_back(f"the list could not be read again whole: {again.doubt}", code)
         _may_let_go(action, work)
         return
-    changed = batches.changed(work.run.engine, action.rows, again.table, separated=True)
+    changed = batches.changed(
+        work.run.engine, action.rows, again.table, separated=True, as_of=work.now()
+    )
     if changed:
         why = "somebody changed these contacts since the plan"
         code = VersionConflictError.exit_code
@@ -296,24 +303,20 @@ def _again(work: _Work) -> Reading:
 
 
 def _read(work: _Work, remote: RemoteList) -> Reading:
-    return read(
-        work.run.engine,
-        work.writer,
-        remote,
-        region=work.listed.region,
-        into=work.run.cache,
-    )
+    return read(work.run, work.writer, remote, key=work.listed.key, region=work.listed.region)
 
 
 def _send(action: RowAction, work: _Work, *, skip: Collection[int] = frozenset()) -> None:
     """Send an action's rows in batches; a batch that fails does not keep back the next."""
     letting_go = isinstance(action, Release)
+    lapse_after = work.now()
     for batch in batches.batches(
         work.run.engine,
         action.rows,
         size=work.writer.capabilities.batch,
-        lapse_after=work.now(),
-        release_until=work.now() + RELEASE_AHEAD if letting_go else None,
+        lapse_after=lapse_after,
+        release_until=lapse_after + RELEASE_AHEAD if letting_go else None,
+        channels=work.writer.capabilities.channels,
         skip=skip,
     ):
         if work.run.stop.is_set():
@@ -326,7 +329,6 @@ def _send(action: RowAction, work: _Work, *, skip: Collection[int] = frozenset()
             "batch": work.batches,
             "first": batch.column("row")[0].as_py(),
         }
-        work.run.tell(f"{work.listed.key}: batch {work.batches}, {batch.num_rows:,} contacts")
         made = deliver(
             _timed(batch, work) if letting_go else batch,
             writer=work.writer,
@@ -335,9 +337,15 @@ def _send(action: RowAction, work: _Work, *, skip: Collection[int] = frozenset()
             facts=facts,
         )
         work.version = made.version or work.version
-        work.outcomes.append(_of_batch(action, work, batch, made))
+        work.outcomes.append(_of_batch(action, work, batch, made, lapse_after))
+        done = work.outcomes[-1].last + 1
+        work.run.progress(f"{work.listed.key}: {action.rows.op}", done, action.rows.rows)
         if made.error and not isinstance(made.error, ServiceError):
             raise made.error
+    lapsed = batches.lapsed(work.run.engine, action.rows, lapse_after=lapse_after)
+    if lapsed:
+        why = "lapsed before they could be sent"
+        work.outcomes.append(replace(_withheld(action, work, rows=lapsed, why=why), lapsed=lapsed))
 
 
 def _timed(batch: pa.Table, work: _Work) -> pa.Table:
@@ -347,7 +355,9 @@ def _timed(batch: pa.Table, work: _Work) -> pa.Table:
     return batch.set_column(at, batch.schema.field(at), pa.array([end] * batch.num_rows))
 
 
-def _of_batch(action: RowAction, work: _Work, batch: pa.Table, made: Delivery) -> Outcome:
+def _of_batch(
+    action: RowAction, work: _Work, batch: pa.Table, made: Delivery, lapse_after: datetime
+) -> Outcome:
     status, code = Status.DONE, 0
     if made.error:
         status, code = Status.FAILED, made.error.exit_code
@@ -365,6 +375,7 @@ def _of_batch(action: RowAction, work: _Work, batch: pa.Table, made: Delivery) -
         taken=made.taken,
         status=status,
         rejections=tuple(made.rejections),
+        lapse_after=lapse_after,
         detail=str(made.error or ""),
         exit_code=code,
     )
@@ -402,4 +413,43 @@ def _read_back(work: _Work) -> None:
     if again.doubt:
         work.note("ReadBack", Status.FAILED, detail=f"not read back whole: {again.doubt}", code=1)
         return
+    size = again.remote.count if again.remote.count is not None else again.table.rows
+    found = evidence.verify(
+        work.run.engine,
+        gap=work.listed.gap.rows,
+        observed=again.table,
+        as_of=work.now(),
+        window_end=work.now() + RELEASE_AHEAD + _GRACE,
+        **columns(fates(work.outcomes)),
+    )
+    differs = ", ".join(f"{count:,} {what}" for what, count in found.items() if count)
+    work.outcomes.append(
+        Outcome(
+            key=work.listed.key,
+            action="ReadBack",
+            op="",
+            batch=0,
+            first=0,
+            last=0,
+            rows=size,
+            taken=size,
+            status=Status.DIFFERS if differs else Status.DONE,
+            detail=differs and f"the list read back differs from what was written: {differs}",
+            exit_code=6 if differs else 0,
+        )
+    )
     _learn(work, again.remote)
+
+
+def _learn(work: _Work, remote: RemoteList) -> None:
+    """Remember whether this tenant moves a list's version when contacts are written."""
+    settings = any(outcome.action in _SETTING for outcome in work.outcomes)
+    taken = any(outcome.taken for outcome in work.outcomes if outcome.op)
+    if taken and not settings and not work.moved:
+        shelf = Shelf(
+            folder=work.run.cache,
+            tenant=work.listed.tenant,
+            list_id=work.list_id,
+            region=work.listed.region,
+        )
+        shelf.learn(moves=remote.version != work.listed.version)

@@ -54,6 +54,8 @@ class Run:
     stop: threading.Event
     tell: Callable[[str], None]
     """Takes a line of talk for whoever watches."""
+    progress: Callable[[str, int, int | None], None]
+    """Takes a task's name, how much of it is done, and of how much."""
 
     @property
     def folder(self) -> Path:
@@ -89,6 +91,7 @@ def start(
     clock: Callable[[], datetime],
     stop: threading.Event,
     tell: Callable[[str], None],
+    progress: Callable[[str, int, int | None], None],
 ) -> Run:
     """Open a run's folder and write ``run.json``: versions, actor, commit, command.
 
@@ -107,6 +110,7 @@ def start(
         clock=clock,
         stop=stop,
         tell=tell,
+        progress=progress,
     )
     private(state)
     run.write("run.json", {"run": name, "command": command, "started": now, **_origin(root)})
@@ -145,6 +149,23 @@ def write_once(path: Path, data: bytes) -> Path:
         raise NameTakenError(f"{path} is there already") from error
     except OSError as error:
         raise _unwritable(path, error) from error
+    finally:
+        draft.unlink(missing_ok=True)
+    return path
+
+
+def replace(path: Path, data: bytes) -> Path:
+    """Write a file of the user's own whole, in place of one that may be there.
+
+    Raises:
+        EvidenceError: it cannot be written.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        draft.write_bytes(data)
+        draft.replace(path)
+    except OSError as error:
+        raise EvidenceError(f"{path} cannot be written: {error.strerror}") from error
     finally:
         draft.unlink(missing_ok=True)
     return path

@@ -745,6 +745,8 @@ class Outcome:
     rejections: tuple[Rejection, ...] = ()
     lapsed: int = 0
     """Rows that lapsed between plan and sending, and so were not sent."""
+    lapse_after: datetime | None = None
+    """Rows that end by then were left out of the batch, since they had lapsed."""
     changed: tuple[int, ...] = ()
     """Rows withheld because somebody changed the contact since the plan."""
     detail: str = ""

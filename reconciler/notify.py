@@ -8,13 +8,15 @@ import base64
 import binascii
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
 import orjson
 from standardwebhooks import Webhook as Signer
 
+from reconciler.api import webhook
+from reconciler.artifacts import Run
 from reconciler.config import secret
 from reconciler.errors import ReconcilerError, SettingError
 from reconciler.model import ListPlan, Op, Outcome, Plan, Tenant, Webhook, WebhookResult
@@ -23,9 +25,7 @@ from reconciler.times import zulu
 EVENT: Final = "SUPPRESSION_LIST_UPDATED"
 _PREFIX: Final = "whsec_"
 
-Post = Callable[[str, bytes, Mapping[str, str]], tuple[bool, int, str]]
-"""Sends a body with headers to an address; says whether it arrived, after how many tries, and
-what was wrong."""
+_TIMEOUT: Final = 10.0
 
 
 def notify(
@@ -33,9 +33,7 @@ def notify(
     outcomes: Sequence[Outcome],
     *,
     tenants: Mapping[str, Tenant],
-    run: str,
-    now: datetime,
-    post: Post,
+    run: Run,
 ) -> tuple[WebhookResult, ...]:
     """Send one event for each changed list to each webhook of its tenant.
 
@@ -43,13 +41,12 @@ def notify(
         plan: what was to be done.
         outcomes: what was done.
         tenants: by name.
-        run: the run's id; with the list's key it fixes the event's id.
-        now: the event's time.
-        post: how to send; it retries, and raises nothing.
+        run: its id, with the list's key, fixes the event's id.
     """
+    now = run.clock()
     return tuple(
-        _send(listed, hook, body, run=run, now=now, post=post)
-        for listed, body in _events(plan, outcomes, run=run, now=now)
+        _send(listed, hook, body, run=run, now=now)
+        for listed, body in _events(plan, outcomes, run=run.id, now=now)
         for hook in tenants[listed.tenant].webhooks
     )
 
@@ -100,9 +97,9 @@ def _event(
 
 
 def _send(
-    listed: ListPlan, hook: Webhook, body: bytes, *, run: str, now: datetime, post: Post
+    listed: ListPlan, hook: Webhook, body: bytes, *, run: Run, now: datetime
 ) -> WebhookResult:
-    event = "msg_" + hashlib.sha256(f"{run}|{listed.key}".encode()).hexdigest()[:32]
+    event = "msg_" + hashlib.sha256(f"{run.id}|{listed.key}".encode()).hexdigest()[:32]
     try:
         headers = {
             "content-type": "application/json",
@@ -110,7 +107,15 @@ def _send(
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": _signature(hook, event, now, body),
         }
-        delivered, attempts, detail = post(hook.url, body, headers)
+        delivered, attempts, detail = webhook.post(
+            hook.url,
+            body=body,
+            headers=headers,
+            timeout=_TIMEOUT,
+            meter=run.meter,
+            on_wait=run.tell,
+            stop=run.stop,
+        )
     except ReconcilerError as error:
         delivered, attempts, detail = False, 0, str(error)
     return WebhookResult(

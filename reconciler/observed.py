@@ -22,6 +22,7 @@ from reconciler.model import (
     DesiredList,
     Failure,
     Gap,
+    ListSpec,
     Observed,
     ObservedList,
     Ownership,
@@ -80,8 +81,7 @@ def _or_failure(
 
 def _list(wanted: DesiredList, reader: Reader, look: Look) -> tuple[ObservedList, Failure | None]:
     key = wanted.spec.name
-    look.run.tell(f"reading {key}")
-    remote = locate(wanted, reader)
+    remote = find(wanted.spec, wanted.tenant, reader)
     if remote is None:
         return _absent(wanted, look), None
     region = wanted.spec.defaults.region
@@ -93,26 +93,25 @@ def _list(wanted: DesiredList, reader: Reader, look: Look) -> tuple[ObservedList
         seen = _measured(wanted, Reading(remote=remote, table=kept), reader, look)
         if not _lets_go(wanted, seen):
             return replace(seen, cached=True), None
-    reading = read(look.run.engine, reader, remote, region=region, into=look.run.cache)
+    reading = read(look.run, reader, remote, key=key, region=region)
     if reading.complete:
         shelf.remember(reading.remote, reading.table, now=look.run.clock())
     failure = Failure(key=key, message=reading.doubt) if reading.failed else None
     return _measured(wanted, reading, reader, look), failure
 
 
-def locate(wanted: DesiredList, reader: Reader) -> RemoteList | None:
-    """Return the list's metadata; ``None`` where it is to be created.
+def find(spec: ListSpec, tenant: Tenant, reader: Reader) -> RemoteList | None:
+    """Return a list's metadata; ``None`` where it is to be created.
 
     Raises:
         NotFoundError: there is no such list and the spec does not say to create it.
     """
-    spec = wanted.spec
     if spec.list_id:
         return reader.get(spec.list_id)
     remote = reader.find(str(spec.settings.name))
     if remote is None and not spec.create:
         raise NotFoundError(
-            f"tenant {wanted.tenant.name} has no list named {spec.settings.name!r} ({spec.place})",
+            f"tenant {tenant.name} has no list named {spec.settings.name!r} ({spec.place})",
             hint="give its listId, or create: true",
         )
     return remote

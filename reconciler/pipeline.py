@@ -12,7 +12,6 @@ from datetime import datetime
 from reconciler import desired as compiling
 from reconciler import ledger, notify, record, spec
 from reconciler import observed as observing
-from reconciler.api import webhook
 from reconciler.api.port import Reader, Writer
 from reconciler.apply import apply
 from reconciler.artifacts import Run
@@ -112,7 +111,5 @@ def execute(
             for name in {listed.tenant for listed in made.lists if listed.actions}
         }
         outcomes = apply(made, writers=writers, run=run, journal=journal)
-    hooks = notify.notify(
-        made, outcomes, tenants=tenants, run=run.id, now=run.clock(), post=webhook.post
-    )
+    hooks = notify.notify(made, outcomes, tenants=tenants, run=run)
     return record.receipt(made, outcomes, hooks, run=run)

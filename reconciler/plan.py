@@ -96,11 +96,25 @@ def suppress_only(made: Plan) -> Plan:
                 for action in listed.actions
                 if isinstance(action, CreateList | Suppress | Amend) and not _parts(action)
             ),
-            size_after=listed.size_after + _released(listed),
         )
         for listed in made.lists
     )
-    return replace(made, id=digest(lists), lists=lists)
+    return replace(made, id=digest(lists), lists=tuple(map(_resized, lists)))
+
+
+def within(made: Plan, approved: Plan) -> Plan:
+    """Return what of a plan stands in an approved one too, with the refusals of the first."""
+    allowed = {listed.key: listed.actions for listed in approved.lists}
+    lists = tuple(
+        replace(
+            listed,
+            actions=tuple(
+                action for action in listed.actions if action in allowed.get(listed.key, ())
+            ),
+        )
+        for listed in made.lists
+    )
+    return replace(made, id=digest(lists), lists=tuple(map(_resized, lists)))
 
 
 def digest(lists: tuple[ListPlan, ...]) -> str:
@@ -168,7 +182,7 @@ def _list_plan(
         feeds=desired.feeds,
         notes=tuple(_notes(case)),
     )
-    return replace(made, size_after=observed.size + _suppressed(made) - _released(made))
+    return _resized(made)
 
 
 def _actions(case: Case, refusals: tuple[Refusal, ...]) -> Iterator[Action]:
@@ -224,6 +238,11 @@ def _some(part: Table | None) -> bool:
 
 def _parts(action: Action) -> bool:
     return isinstance(action, Amend) and action.rows.op == Op.PART
+
+
+def _resized(listed: ListPlan) -> ListPlan:
+    """Return a list's plan with the size that its actions lead to."""
+    return replace(listed, size_after=listed.size_before + _suppressed(listed) - _released(listed))
 
 
 def _suppressed(listed: ListPlan) -> int:

@@ -4,15 +4,14 @@ A read is complete or not, never in between, and a failed read is never an empty
 writes to the service.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 
 from reconciler.api.port import Reader
-from reconciler.contacts.engine import Engine
+from reconciler.artifacts import Run, private
 from reconciler.contacts.ingest import ingest
 from reconciler.errors import RequestRefusedError, ServiceError
 from reconciler.model import RemoteList, Table
@@ -38,31 +37,35 @@ class Reading:
         return not self.doubt
 
 
-def read(
-    engine: Engine, reader: Reader, remote: RemoteList, *, region: str | None, into: Path
-) -> Reading:
+def read(run: Run, reader: Reader, remote: RemoteList, *, key: str, region: str | None) -> Reading:
     """Read all contacts, again where the list moved meanwhile, at most three times.
 
     Complete means: as many rows as every page's total and the list's own count say, and one
     version from before the first page to after the last.
+
+    Args:
+        run: whose engine and cache are used.
+        reader: the tenant's service.
+        remote: the list's metadata, as just read.
+        key: our name of the list.
+        region: by which national numbers are read.
 
     Raises:
         AuthError, ForbiddenError, NotFoundError: the list may not be read at all.
         ServiceError: not even its metadata can be had.
     """
     for _ in range(TRIES):
-        reading = _once(engine, reader, remote, region=region, into=into)
+        reading = _once(run, reader, remote, key=key, region=region)
         if reading.complete:
             break
         remote = reading.remote
     return reading
 
 
-def _once(
-    engine: Engine, reader: Reader, before: RemoteList, *, region: str | None, into: Path
-) -> Reading:
-    walk = _Walk()
-    table = ingest(engine, walk.over(reader, before.id), region=region, into=into)
+def _once(run: Run, reader: Reader, before: RemoteList, *, key: str, region: str | None) -> Reading:
+    walk = _Walk(seen=lambda rows: run.progress(f"{key}: read", rows, before.count))
+    into = private(run.cache)
+    table = ingest(run.engine, walk.over(reader, before.id), region=region, into=into)
     after = reader.get(before.id)
     doubt = walk.failure or _doubt(walk, before, after)
     return Reading(remote=after, table=table, doubt=doubt, failed=bool(walk.failure))
@@ -72,6 +75,7 @@ def _once(
 class _Walk:
     """What one walk over the pages saw."""
 
+    seen: Callable[[int], None]
     rows: int = 0
     totals: set[int] = field(default_factory=set)
     versions: set[str] = field(default_factory=set)
@@ -86,6 +90,7 @@ class _Walk:
                     self.totals.add(page.total)
                 if page.version:
                     self.versions.add(page.version)
+                self.seen(self.rows)
                 yield page.contacts
         except (ServiceError, RequestRefusedError) as error:
             self.failure = str(error)

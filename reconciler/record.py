@@ -4,16 +4,16 @@ Counts, digests and pseudonyms; addresses only in the run folder's ``tables/``. 
 nothing at the service and decides nothing.
 """
 
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
-
-import pyarrow as pa
 
 from reconciler import ledger
 from reconciler.artifacts import Run
 from reconciler.contacts import evidence
+from reconciler.contacts.fates import columns, fates
 from reconciler.errors import worst
 from reconciler.model import (
     Desired,
@@ -130,14 +130,11 @@ def close(run: Run, *, code: int, plan: Plan | None = None, done: Receipt | None
         done: what was done, where anything was.
     """
     outcomes = done.outcomes if done else ()
+    lists = plan.lists if plan else ()
+    seen = {listed.key: listed.remote_id for listed in lists if listed.remote_id}
+    spent = [key for listed in lists for key in _spent(listed, outcomes, run=run)]
     if not any(outcome.taken or outcome.rejections for outcome in outcomes):
         _drop_tables(run)
-    seen = {listed.key: listed.remote_id for listed in plan.lists if listed.remote_id} if plan else {}
-    spent = [
-        key
-        for listed in (plan.lists if plan else ())
-        for key in _spent(listed, outcomes, run=run)
-    ]
     ledger.append(
         run,
         outcome=_NAMES.get(code, "failed"),
@@ -154,8 +151,7 @@ def _metrics(outcomes: Sequence[Outcome], run: Run) -> Mapping[str, object]:
         **run.meter.snapshot(),
         "updates": sum(outcome.taken for outcome in outcomes if outcome.batch),
         "settings_updated": sum(
-            outcome.action == "UpdateList" and outcome.status is Status.DONE
-            for outcome in outcomes
+            outcome.action == "UpdateList" and outcome.status is Status.DONE for outcome in outcomes
         ),
         "rejected_rows": rejected,
         "rejected_codes": Counter(
@@ -163,3 +159,37 @@ def _metrics(outcomes: Sequence[Outcome], run: Run) -> Mapping[str, object]:
         ),
         "validation_error_rate": rejected / sent if sent else 0.0,
     }
+
+
+def _rejected(listed: ListPlan, outcomes: Sequence[Outcome], *, run: Run) -> None:
+    """Keep the rows the service did not take, with its reasons."""
+    told = fates(outcome for outcome in outcomes if outcome.key == listed.key)
+    if told.rejections.num_rows:
+        into = run.tables(listed.key) / "rejected.parquet"
+        evidence.rejected(run.engine, listed.gap.rows, told.rejections, into)
+
+
+def _changes(listed: ListPlan, outcomes: Sequence[Outcome], *, run: Run) -> Path:
+    """Write one list's changes, to be collected."""
+    told = fates(outcome for outcome in outcomes if outcome.key == listed.key)
+    into = run.tables(listed.key) / "changes.parquet"
+    evidence.changes(run.engine, listed.gap.rows, key=listed.key, into=into, **columns(told))
+    return into
+
+
+def _spent(listed: ListPlan, outcomes: Sequence[Outcome], *, run: Run) -> tuple[str, ...]:
+    """The keys of this list's declared releases that were carried out."""
+    told = fates(outcome for outcome in outcomes if outcome.key == listed.key)
+    if not told.statuses.num_rows:
+        return ()
+    return evidence.release_keys(run.engine, listed.gap.rows, **columns(told))
+
+
+def _drop_tables(run: Run) -> None:
+    """Remove the gaps of a run that changed nothing; invalid rows stay to be looked at."""
+    for gap in run.folder.glob("tables/*/gap.parquet"):
+        gap.unlink()
+        with suppress(OSError):
+            gap.parent.rmdir()
+    with suppress(OSError):
+        (run.folder / "tables").rmdir()

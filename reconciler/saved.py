@@ -31,7 +31,6 @@ class SavedPlan:
     id: str
     as_of: datetime
     selection: Selection
-    suppress_only: bool
     key: str
     """Fingerprint of the pseudonym key its digests were made with."""
     specs: Mapping[str, str]
@@ -40,9 +39,7 @@ class SavedPlan:
     lists: Mapping[str, Any]
 
 
-def document(
-    plan: Plan, *, spec: Spec, selection: Selection, key: str, suppress_only: bool = False
-) -> bytes:
+def document(plan: Plan, *, spec: Spec, selection: Selection, key: str) -> bytes:
     """Return a plan as JSON, with its own digest inside."""
     content = {
         "format": FORMAT,
@@ -57,7 +54,6 @@ def document(
             "paths": [_relative(path, selection.root) for path in selection.paths],
             "lists": selection.lists,
             "labels": [f"{name}={value}" for name, value in selection.labels],
-            "suppress_only": suppress_only,
         },
         "specs": spec.digests,
         "policy": plan.policy,
@@ -141,7 +137,6 @@ def _believed(held: Mapping[str, Any], root: Path) -> SavedPlan:
             lists=tuple(chosen["lists"]),
             labels=tuple(tuple(label.split("=", 1)) for label in chosen["labels"]),
         ),
-        suppress_only=chosen["suppress_only"],
         key=held["key"],
         specs=held["specs"],
         policy=held["policy"],

@@ -123,12 +123,17 @@ def seen(value: Any) -> str:
     if isinstance(value, Mapping | list | tuple):
         return "a mapping" if isinstance(value, Mapping) else "a list"
     value = str(value).lower() if isinstance(value, bool) else str(value)
-    spelt = "".join(char if char.isprintable() else " " for char in value)
-    if _TIME.fullmatch(spelt):
-        return f"`{spelt}`"
-    shown = scrub(spelt)
+    if _TIME.fullmatch(value):
+        return f"`{value}`"
+    shown = scrub(value)
     if shown.count("@") > shown.count("•@") or sum(map(str.isdigit, shown)) > _DIGITS:
-        return f"a text of {len(spelt)} characters"
+        return f"a text of {len(value)} characters"
+    return named(value)
+
+
+def named(name: str) -> str:
+    """Quote the name of a spec or file for a message: scrubbed, shortened, on one line."""
+    shown = "".join(char if char.isprintable() else " " for char in scrub(name))
     return f"`{shown}`" if len(shown) <= _SHOWN else f"`{shown[:_SHOWN]}…`"
 
 

@@ -96,7 +96,7 @@ def test_the_top_level_holds_what_it_should() -> None:
 # ---------------------------------------------------------------- modules and names
 
 
-@pytest.mark.parametrize("path", [*MODULES, *TESTS], ids=named)
+@pytest.mark.parametrize("path", MODULES, ids=named)
 def test_a_module_says_what_it_is(path: Path) -> None:
     """Each file opens with its charter."""
     first = ast.get_docstring(tree(path))
@@ -213,7 +213,10 @@ def test_a_noun_is_frozen_deeply(noun: type) -> None:
     hints = typing.get_type_hints(noun)
 
     changeable = {
-        field.name for field in dataclasses.fields(noun) if not _unchangeable(hints[field.name])
+        field.name
+        for field in dataclasses.fields(noun)
+        if (noun.__name__, field.name) not in OPEN_ENDED
+        if not _unchangeable(hints[field.name])
     }
 
     assert changeable == set()

@@ -17,7 +17,7 @@ from reconciler import times
 from reconciler.api.complaints import complaints
 from reconciler.api.contact import EMAIL, PHONE, UNTIL, columns, contacts, text
 from reconciler.api.exchange import Answer, Exchange, Request, plain_code, short_code
-from reconciler.api.port import PAGE, Page, Sent
+from reconciler.api.port import Page, Sent
 from reconciler.errors import (
     NotFoundError,
     RequestRefusedError,

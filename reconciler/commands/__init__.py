@@ -6,15 +6,17 @@ only here click is known; nothing below ever prints or exits.
 
 import io
 import sys
-from collections.abc import MutableMapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import click
+from rich.text import Text
 
 from reconciler.commands import ending, frame
 from reconciler.commands.group import PROGRAM, root
 from reconciler.commands.signals import Signals
-from reconciler.views import human, machine
+from reconciler.views import human
+from reconciler.views.wording import clean
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,15 +41,46 @@ def _run(args: list[str], signals: Signals) -> int:
             context.meta[frame.SIGNALS] = signals
             returned = root.invoke(context)
             return returned if isinstance(returned, int) else 0
-    except BaseException as error:
-        if isinstance(error, SystemExit | GeneratorExit):
-            raise
+    except SystemExit:
+        raise
+    except BaseException as error:  # noqa: BLE001 - the boundary: each ends as one line and a code
         return _ended(error, context, as_json=ending.asks_json(args))
 
 
 def _ended(error: BaseException, context: click.Context, *, as_json: bool) -> int:
-    """Tell the user, in one line and a hint, why it ended."""
+    """Tell the user, in one line and a hint, why it ended; return the exit code."""
     told = ending.ending(error)
-    held = frame.settings(context)
-    ...
+    if told.crashed:
+        told = _with_trace(told, error, context)
+    if told.message:
+        if frame.settings(context).debug:
+            frame.show(context, ending.trace(error).rstrip(), err=True)
+        for line in _lines(told):
+            frame.show(context, line, err=True)
+        if as_json and not context.meta.get(frame.ANSWERED):
+            frame.answer(context, _document(told))
     return told.code
+
+
+def _lines(told: ending.Ending) -> Iterator[Text]:
+    if told.problems:
+        yield human.problems(told.problems)
+    yield Text.assemble(("error:", "bold red"), f" {clean(told.message)}")
+    if told.hint:
+        yield Text.assemble(("hint:", "bold"), f" {clean(told.hint)}")
+
+
+def _document(told: ending.Ending) -> bytes:
+    from reconciler.views import machine  # noqa: PLC0415 - brings the engine: not for every --help
+
+    return machine.error(told.message, hint=told.hint, found=told.problems, exit_code=told.code)
+
+
+def _with_trace(told: ending.Ending, error: BaseException, context: click.Context) -> ending.Ending:
+    """Keep a crash's traceback in a file and say where."""
+    held = frame.settings(context)
+    path = ending.keep_trace(
+        error, folder=context.meta.get(frame.FOLDER), held=held, now=frame.clock()
+    )
+    where = f"the traceback is in {path}; " if path else ""
+    return replace(told, hint=f"{where}--debug shows it")

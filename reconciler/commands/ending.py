@@ -10,12 +10,14 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 import click
 
-from reconciler.commands import frame
+from reconciler.commands.flags import Globals
 from reconciler.commands.group import PROGRAM, VERBS
 from reconciler.commands.signals import INTERRUPTED
 from reconciler.config import STATE
@@ -69,15 +71,18 @@ def trace(error: BaseException) -> str:
     return scrub("".join(traceback.format_exception(error)))
 
 
-def keep_trace(error: BaseException, *, folder: Path | None, held: frame.Globals) -> Path | None:
+def keep_trace(
+    error: BaseException, *, folder: Path | None, held: Globals, now: datetime
+) -> Path | None:
     """Write a traceback where only its owner reads it, and return where; ``None`` if impossible.
 
     Args:
         error: what was not expected.
         folder: the run's folder, if there is one.
         held: the global flags; without a run the state directory they lead to takes the file.
+        now: the time, for the file's name.
     """
-    name = f"crash-{frame.clock():%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.txt"
+    name = f"crash-{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}.txt"
     for place in (folder, _state(held), Path(tempfile.gettempdir())):
         try:
             if place:
@@ -91,7 +96,7 @@ def asks_json(args: Sequence[str]) -> bool:
     """Tell whether a command line asks for JSON, also one that cannot be parsed."""
     verb = next((arg for arg in args if arg in VERBS), "")
     asked = os.environ.get(f"RECONCILER_{verb.upper()}_FORMAT", "")
-    for arg, following in zip(args, [*args[1:], ""], strict=True):
+    for arg, following in pairwise([*args, ""]):
         if arg == "--format":
             asked = following
         elif arg.startswith("--format="):
@@ -107,7 +112,7 @@ def _names_absent_path(error: click.ClickException) -> bool:
 
 def _usage_hint(error: click.UsageError) -> str:
     path = error.ctx.command_path if error.ctx else PROGRAM
-    return f"{path} --help"
+    return f"see {path} --help"
 
 
 def _unexpected(error: BaseException) -> str:
@@ -117,7 +122,7 @@ def _unexpected(error: BaseException) -> str:
     return f"something unexpected happened: {type(error).__name__}{where}"
 
 
-def _state(held: frame.Globals) -> Path | None:
+def _state(held: Globals) -> Path | None:
     """Return the state directory, if it can be told without reading anything that may fail."""
     if held.state_dir:
         return held.state_dir

@@ -1,4 +1,4 @@
-"""What every command shares: global flags, the selection of lists, formats, and showing things.
+"""What a command needs around its call of the pipeline: its flags, its data and its talk shown.
 
 A command parses, calls the pipeline and shows; it returns its exit code. Data goes to standard
 output, talk to standard error. No command catches errors: ``commands.main`` does, for all.
@@ -6,168 +6,80 @@ output, talk to standard error. No command catches errors: ``commands.main`` doe
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import Any, Final, TextIO, TypeVar
+from typing import Final, TextIO
 
 import click
-from click.core import ParameterSource
 from rich.console import Console
 from rich.text import Text
 
+from reconciler.commands.flags import (
+    ExistingPath,
+    Globals,
+    format_option,
+    global_options,
+    override_options,
+    overrides,
+    selection,
+    selection_options,
+    settings,
+    wanted_format,
+)
 from reconciler.config import Installation, installation
-from reconciler.errors import SettingError, UsageError
-from reconciler.masking import scrub
-from reconciler.model import Overrides, Selection
 from reconciler.views.progress import Tell, progress
 
-_Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
+__all__ = [
+    "ANSWERED",
+    "FOLDER",
+    "SIGNALS",
+    "ExistingPath",
+    "Globals",
+    "answer",
+    "clock",
+    "coloured",
+    "emit",
+    "finishing",
+    "format_option",
+    "global_options",
+    "installed",
+    "note_folder",
+    "override_options",
+    "overrides",
+    "reporting",
+    "selection",
+    "selection_options",
+    "settings",
+    "show",
+    "talk",
+    "wanted_format",
+]
 
 SIGNALS: Final = "reconciler.signals"
 FOLDER: Final = "reconciler.folder"
 ANSWERED: Final = "reconciler.answered"
-_COMMANDED: Final = "reconciler.commanded"
-_FORMAT: Final = "reconciler.format"
-_SELECTED: Final = "reconciler.selected"
-_OVERRIDES: Final = "reconciler.overrides"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Globals:
-    """The flags that go before or after the verb."""
-
-    root: Path | None = None
-    state_dir: Path | None = None
-    debug: bool = False
-    no_color: bool = False
-    quiet: bool = False
-
-
-class ExistingPath(click.Path):
-    """A path that must be there: its absence is a wrong setting, not a misused command line."""
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Path:
-        """Return the path.
-
-        Raises:
-            SettingError: nothing is there.
-        """
-        path = Path(super().convert(value, param, ctx))
-        if not path.exists():
-            raise SettingError(f"{scrub(str(path))} does not exist")
-        return path
-
-
-# ---------------------------------------------------------------- flags
-
-
-def global_options(command: _Decorated) -> _Decorated:
-    """Add the global flags; ``settings`` tells what they say, wherever they stood."""
-    for add in reversed(_GLOBAL_OPTIONS):
-        command = add(command)
-    return command
-
-
-def selection_options(command: _Decorated) -> _Decorated:
-    """Add PATH… (passed on as ``paths``), ``--list`` and ``--label``, for ``selection``."""
-    for add in reversed(_SELECTION_OPTIONS):
-        command = add(command)
-    return command
-
-
-def override_options(command: _Decorated) -> _Decorated:
-    """Add the overrides and ``--reason``, never read from the environment, for ``overrides``."""
-    for add in reversed(_OVERRIDE_OPTIONS):
-        command = add(command)
-    return command
-
-
-def format_option(*formats: str) -> Callable[[_Decorated], _Decorated]:
-    """Add ``--format``, the first of ``formats`` being the default; ``emit`` obeys it."""
-    return click.option(
-        "--format",
-        type=click.Choice(formats),
-        default=formats[0],
-        show_default=True,
-        expose_value=False,
-        callback=_keep(_FORMAT),
-        help="How to show the result.",
-    )
-
-
-# ---------------------------------------------------------------- what they say
-
-
-def settings(ctx: click.Context) -> Globals:
-    """Return the global flags."""
-    held = ctx.find_root().obj
-    return held if isinstance(held, Globals) else Globals()
-
-
-def wanted_format(ctx: click.Context) -> str:
-    """Return the chosen format; ``text`` for a command that has no choice."""
-    return str(ctx.meta.get(_FORMAT, {}).get("format", "text"))
-
-
-def selection(ctx: click.Context, paths: tuple[Path, ...]) -> Selection:
-    """Return which lists to work on; the specs root is looked for from the first path upwards.
-
-    Raises:
-        SettingError: there is no specs root.
-    """
-    from reconciler import spec  # noqa: PLC0415 - YAML is not for those who only ask for help
-
-    chosen = ctx.meta.get(_SELECTED, {})
-    start = paths[0] if paths else Path.cwd()
-    return Selection(
-        root=settings(ctx).root or spec.specs_root(start),
-        paths=paths,
-        lists=chosen.get("list", ()),
-        labels=chosen.get("label", ()),
-    )
-
-
-def installed(ctx: click.Context, root: Path) -> Installation:
-    """Return the installation's settings for a specs root."""
-    return installation(root, state=settings(ctx).state_dir)
-
-
-def overrides(ctx: click.Context) -> Overrides:
-    """Return what is to be allowed once.
-
-    Raises:
-        UsageError: something is, without a reason.
-    """
-    chosen = dict(ctx.meta.get(_OVERRIDES, {}))
-    reason = scrub(chosen.pop("reason", None) or "").strip()
-    made = Overrides(**chosen, reason=reason)
-    if made.given and not reason:
-        raise UsageError(
-            "an override needs a reason, which is recorded",
-            hint='add --reason "why, and who asked for it"',
-        )
-    return made
-
-
-# ---------------------------------------------------------------- showing
+"""Keys of the context, for ``commands.main``: how signals come, where artifacts stand, and whether
+standard output has its one JSON document."""
 
 
 def emit(ctx: click.Context, *, human: Text | str, machine: bytes, markdown: str = "") -> None:
     """Write a command's data to standard output, in the chosen format."""
     match wanted_format(ctx):
         case "json":
-            ctx.meta[ANSWERED] = True
-            _write(sys.stdout, machine)
+            answer(ctx, machine)
         case "markdown":
             _write(sys.stdout, markdown)
         case _:
             show(ctx, human)
+
+
+def answer(ctx: click.Context, document: bytes) -> None:
+    """Write the one JSON document of this command line to standard output."""
+    ctx.meta[ANSWERED] = True
+    _write(sys.stdout, document)
 
 
 def show(ctx: click.Context, text: Text | str, *, err: bool = False) -> None:
@@ -205,9 +117,6 @@ def reporting(ctx: click.Context) -> Iterator[Tell]:
         yield tell
 
 
-# ---------------------------------------------------------------- the run
-
-
 def clock() -> datetime:
     """Return now, in UTC and whole seconds: the only clock of the commands."""
     return datetime.now(UTC).replace(microsecond=0)
@@ -229,102 +138,22 @@ def note_folder(ctx: click.Context, folder: Path) -> None:
     ctx.meta[FOLDER] = folder
 
 
-# ---------------------------------------------------------------- how flags are kept
+def installed(ctx: click.Context, root: Path) -> Installation:
+    """Return the installation's settings for a specs root."""
+    return installation(root, state=settings(ctx).state_dir)
 
 
-def _keep(where: str) -> Callable[[click.Context, click.Parameter, Any], None]:
-    """Return a callback that keeps a flag under its own name, which may be a Python word."""
-
-    def callback(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-        ctx.meta.setdefault(where, {})[param.name] = value
-
-    return callback
+def _write(stream: TextIO, data: str | bytes) -> None:
+    with _unbroken(stream):
+        click.echo(data, file=stream, nl=False, color=True)
 
 
-def _keep_given(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """Keep an override only if it was given, so that those absent keep their defaults."""
-    if value is not None and value != ():
-        ctx.meta.setdefault(_OVERRIDES, {})[param.name] = value
-
-
-def _merge(ctx: click.Context, param: click.Parameter, value: Any) -> None:
-    """Merge a global flag into those of the root; the command line wins over the environment."""
-    name = str(param.name)
-    source = ctx.get_parameter_source(name)
-    commanded = ctx.meta.setdefault(_COMMANDED, set())
-    if source is ParameterSource.COMMANDLINE:
-        commanded.add(name)
-    elif source is not ParameterSource.ENVIRONMENT or name in commanded:
-        return
-    ctx.find_root().obj = replace(settings(ctx), **{name: value})
-
-
-def _labels(
-    ctx: click.Context, param: click.Parameter, value: tuple[str, ...]
-) -> tuple[tuple[str, str], ...]:
-    pairs = tuple(text.partition("=") for text in value)
-    if any(not key or not sign for key, sign, _ in pairs):
-        raise click.BadParameter("expected KEY=VALUE", ctx=ctx, param=param)
-    return tuple((key, held) for key, _, held in pairs)
-
-
-def _keep_labels(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
-    ctx.meta.setdefault(_SELECTED, {})[param.name] = _labels(ctx, param, value)
-
-
-def _global(*names: str, **how: Any) -> Callable[[_Decorated], _Decorated]:
-    return click.option(*names, expose_value=False, callback=_merge, **how)
-
-
-def _override(*names: str, **how: Any) -> Callable[[_Decorated], _Decorated]:
-    return click.option(
-        *names, expose_value=False, callback=_keep_given, allow_from_autoenv=False, **how
-    )
-
-
-_GLOBAL_OPTIONS: Final = (
-    _global(
-        "--root",
-        type=ExistingPath(file_okay=False, path_type=Path),
-        help="The specs root; else the nearest specs/ upwards.",
-    ),
-    _global(
-        "--state-dir",
-        type=click.Path(file_okay=False, path_type=Path),
-        help="Where runs, ledger, cache and locks live; else .reconciler beside the specs root.",
-    ),
-    _global("--debug", is_flag=True, help="Show tracebacks."),
-    _global("--no-color", is_flag=True, help="No colour, on terminals neither."),
-    _global("--quiet", is_flag=True, help="No progress and no notices on standard error."),
-)
-
-_SELECTION_OPTIONS: Final = (
-    click.argument("paths", nargs=-1, type=ExistingPath(path_type=Path), metavar="[PATH]..."),
-    click.option(
-        "--list",
-        multiple=True,
-        metavar="NAME",
-        expose_value=False,
-        callback=_keep(_SELECTED),
-        help="Only the list of this name; repeatable.",
-    ),
-    click.option(
-        "--label",
-        multiple=True,
-        metavar="KEY=VALUE",
-        expose_value=False,
-        callback=_keep_labels,
-        help="Only lists with this label; repeatable, all must match.",
-    ),
-)
-
-_OVERRIDE_OPTIONS: Final = (
-    _override("--max-releases", type=click.IntRange(min=0), help="Allow so many once, a list."),
-    _override("--max-suppressions", type=click.IntRange(min=0), help="Allow so many once, a list."),
-    _override("--allow-empty", multiple=True, metavar="NAME", help="This list may be empty."),
-    _override("--ignore-freeze", is_flag=True, default=None, help="Release in a freeze."),
-    _override(
-        "--accept-stale-feed", multiple=True, metavar="NAME", help="Release on an old feed."
-    ),
-    _override("--reason", metavar="TEXT", help="Why an override is given; recorded."),
-)
+@contextmanager
+def _unbroken(stream: TextIO) -> Iterator[None]:
+    """Let a reader leave, as ``head`` does: what is said is lost, what is done and its code not."""
+    try:
+        yield
+        stream.flush()
+    except BrokenPipeError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

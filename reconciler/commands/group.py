@@ -4,7 +4,7 @@
 """
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
 from typing import Final
@@ -12,7 +12,8 @@ from typing import Final
 import click
 
 from reconciler import __version__
-from reconciler.commands.frame import global_options
+from reconciler.commands.flags import global_options
+from reconciler.errors import UsageError
 
 PROGRAM: Final = "reconciler"
 
@@ -31,21 +32,29 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
 """Every verb with its one line of help; ``commands/<verb>.py`` holds its ``command``."""
 
 
+class _Loaded(Mapping[str, click.Command]):
+    """The commands by name, each imported when it is taken out."""
+
+    def __getitem__(self, name: str) -> click.Command:
+        if name not in VERBS:
+            raise KeyError(name)
+        command: click.Command = import_module(f"reconciler.commands.{name}").command
+        return command
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VERBS)
+
+    def __len__(self) -> int:
+        return len(VERBS)
+
+
 class Verbs(click.Group):
-    """A group that knows its commands by name only."""
+    """A group that knows the names of its commands before it loads them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the verbs in the order in which one meets them."""
         del ctx
         return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one verb."""
-        del ctx
-        if cmd_name not in VERBS:
-            return None
-        command: click.Command = import_module(f"reconciler.commands.{cmd_name}").command
-        return command
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -65,6 +74,8 @@ class Verbs(click.Group):
 
 @click.group(
     cls=Verbs,
+    commands=_Loaded(),
+    invoke_without_command=True,
     context_settings={
         "auto_envvar_prefix": "RECONCILER",
         "help_option_names": ["-h", "--help"],
@@ -75,11 +86,15 @@ class Verbs(click.Group):
 )
 @global_options
 @click.version_option(__version__, prog_name=PROGRAM)
-def root() -> None:
+@click.pass_context
+def root(ctx: click.Context) -> None:
     """Keep suppression lists at NICE CXone equal to specs in git.
 
     Who is missing on the service is suppressed first; nobody is released without a reason.
     """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help(), err=True)
+        ctx.exit(UsageError.exit_code)
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

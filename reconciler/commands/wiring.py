@@ -4,61 +4,83 @@ The one place that knows both the service's door and the sandbox, and hands the 
 It decides nothing.
 """
 
-import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
-from reconciler import artifacts, locks, sandbox
+import click
+
+from reconciler import artifacts, locks, record, sandbox, saved
 from reconciler.api.connect import connect
 from reconciler.api.port import Writer
 from reconciler.artifacts import Run
-from reconciler.config import installation, pseudonym_key
+from reconciler.commands import frame
+from reconciler.config import pseudonym_key
 from reconciler.contacts.engine import Engine
-from reconciler.errors import InterruptedRunError, TerminatedRunError
+from reconciler.errors import InterruptedRunError, ReconcilerError
 from reconciler.metrics import Meter
-from reconciler.model import Tenant
+from reconciler.model import Plan, Receipt, Selection, Spec, Tenant
 
 Door = Callable[[Tenant], Writer]
 """Opens the way to a tenant, once a run."""
 
 
 @contextmanager
-def opened(
-    command: str,
-    *,
-    root: Path,
-    state: Path | None,
-    clock: Callable[[], datetime],
-    tell: Callable[[str], None],
-) -> Iterator[Run]:
-    """Open a run: state directory, key, engine, folder; Ctrl-C and SIGTERM ask it to stop.
+def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
+    """Open a run: state directory, key, engine, folder; Ctrl-C asks it to stop.
 
     Raises:
         SettingError: a setting is not understood or the key cannot be had.
         EvidenceError: the state directory cannot be written.
     """
-    settings = installation(root, state=state)
+    settings = frame.installed(ctx, root)
     artifacts.private(settings.state)
     key = pseudonym_key(settings)
     with (
         Engine(key=key, spill=settings.state / "spill", memory=settings.memory) as engine,
-        _stopping() as stop,
+        frame.reporting(ctx) as tell,
+        frame.finishing(ctx) as stop,
     ):
-        yield artifacts.start(
+        run = artifacts.start(
             command,
             state=settings.state,
             root=root,
             engine=engine,
             meter=Meter(),
-            clock=clock,
+            clock=frame.clock,
             stop=stop,
-            tell=tell,
+            tell=tell.notice,
+            progress=tell,
         )
+        frame.note_folder(ctx, run.folder)
+        yield run
+
+
+@dataclass(slots=True)
+class Ending:
+    """What a run came to, filled in as it goes on."""
+
+    plan: Plan | None = None
+    done: Receipt | None = None
+    code: int = 0
+
+
+@contextmanager
+def recorded(run: Run) -> Iterator[Ending]:
+    """See to it that the run stands in the ledger, however it ends."""
+    ending = Ending()
+    try:
+        yield ending
+    except BaseException as error:
+        code = error.exit_code if isinstance(error, ReconcilerError) else 1
+        interrupted = isinstance(error, KeyboardInterrupt)
+        record.close(
+            run, code=InterruptedRunError.exit_code if interrupted else code, plan=ending.plan
+        )
+        raise
+    record.close(run, code=ending.code, plan=ending.plan, done=ending.done)
 
 
 @contextmanager
@@ -102,35 +124,11 @@ def locked(run: Run, keys: tuple[str, ...], *, timeout: float) -> Iterator[None]
         yield
 
 
-class Stop(threading.Event):
-    """Set once somebody asks the run to stop; remembers whether it was by SIGTERM."""
-
-    terminated = False
-
-
-def stopped_code(run: Run, code: int) -> int:
-    """Return the exit code of a run, told apart by what interrupted it."""
-    by_term = isinstance(run.stop, Stop) and run.stop.terminated
-    interrupted = code == InterruptedRunError.exit_code
-    return TerminatedRunError.exit_code if by_term and interrupted else code
+def fingerprint(run: Run) -> str:
+    """Name the pseudonym key without giving it away: two runs with one key have the same."""
+    return run.engine.pseudonym("fingerprint of this key")[:16]
 
 
-@contextmanager
-def _stopping() -> Iterator[Stop]:
-    """Let the first Ctrl-C or SIGTERM finish what is in flight; a second one ends at once."""
-    stop = Stop()
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        stop.terminated = number == signal.SIGTERM
-        if stop.is_set():
-            raise TerminatedRunError("ended") if stop.terminated else KeyboardInterrupt
-        stop.set()
-
-    before: dict[signal.Signals, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        before = {name: signal.signal(name, ask) for name in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
+def document(run: Run, made: Plan, loaded: Spec, chosen: Selection) -> bytes:
+    """Return a plan as the file that can be applied."""
+    return saved.document(made, spec=loaded, selection=chosen, key=fingerprint(run))

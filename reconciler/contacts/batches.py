@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from reconciler.api.port import BATCH
 from reconciler.contacts.engine import Engine
-from reconciler.contacts.ingest import literal, scalar, seconds
-from reconciler.model import Table
+from reconciler.contacts.ingest import FOREVER, literal, scalar, seconds
+from reconciler.model import CHANNELS, Table
 from reconciler.times import whole_seconds
 
 _SLICE: Final = """
@@ -97,15 +97,36 @@ SELECT "row" FROM slice WHERE address IN (FROM moved) ORDER BY "row"
 """
 """An address is unchanged if each of its contacts is as expected and none has come in addition."""
 
+_LONGER: Final = f"""
+WITH found AS (
+    SELECT *, coalesce(until, {FOREVER}) AS ends,
+        coalesce(until, {FOREVER}) > coalesce($as_of, {FOREVER}) AS live
+    FROM read_parquet($observed)),
+longer AS (
+    SELECT slice.address FROM slice JOIN found USING (address)
+    WHERE found.ends > coalesce(slice.until, {FOREVER})),
+couples AS (
+    SELECT one.address, coalesce(other.address, other.spelling) AS partner
+    FROM found AS one JOIN found AS other USING (pair)
+    WHERE one.channel <> other.channel AND one.live AND one.address IN (SELECT address FROM slice)),
+known AS (
+    SELECT one.address, coalesce(other.address, other.spelling) AS partner
+    FROM slice AS one JOIN slice AS other USING (pair) WHERE one.channel <> other.channel)
+SELECT "row" FROM slice
+WHERE NOT $complete AND until IS NOT NULL OR address IN (FROM longer)
+    OR address IN (SELECT address FROM couples ANTI JOIN known USING (address, partner))
+ORDER BY "row"
+"""  # noqa: S608 - a constant of ours
 
-def batches(  # noqa: PLR0913 - each is a fact of the moment of sending
+
+def batches(
     engine: Engine,
     rows: Table,
     *,
     size: int,
     lapse_after: datetime,
     release_until: datetime | None,
-    channels: Collection[str],
+    channels: Collection[str] = CHANNELS,
     skip: Collection[int] = (),
 ) -> Iterator[pa.Table]:
     """Yield the rows of one action in batches, in the order of their numbers.
@@ -142,7 +163,7 @@ def batches(  # noqa: PLR0913 - each is a fact of the moment of sending
         }
         session.execute(_CUT, values)
         for wave, number in session.execute(_NUMBERS).fetchall():
-            found = session.execute(_BATCH, {"wave": wave, "number": number})
+            found = session.sql(_BATCH, params={"wave": wave, "number": number})
             yield found.to_arrow_table().cast(BATCH)
 
 
@@ -184,3 +205,31 @@ def changed(
             "as_of": seconds(as_of) if as_of else None,
         }
         return tuple(row for (row,) in session.execute(_CHANGED, values).fetchall())
+
+
+def longer(
+    engine: Engine,
+    rows: Table,
+    observed: Table,
+    *,
+    complete: bool,
+    as_of: datetime | None = None,
+) -> tuple[int, ...]:
+    """Return the numbers of rows that would take suppression away from a list that has moved.
+
+    Args:
+        engine: an open engine.
+        rows: the part of a gap that suppresses or amends.
+        observed: the list as read just now.
+        complete: whether that reading is whole; if not, every row that has an end is in doubt.
+        as_of: the time of that reading. With it a row counts, too, whose contact now carries an
+            identifier that it did not carry in the gap: the write would lose that one.
+    """
+    with engine.session() as session:
+        session.execute(_SLICE, {"path": literal(rows.path), "op": rows.op})
+        values = {
+            "observed": literal(observed.path),
+            "complete": complete,
+            "as_of": seconds(as_of) if as_of else None,
+        }
+        return tuple(row for (row,) in session.execute(_LONGER, values).fetchall())

@@ -161,7 +161,7 @@ def rejected(engine: Engine, gap: Table, rejections: pa.Table, into: Path) -> Ta
         return _table(engine, session, lines=_REJECTED_LINES, path=into, rows=rows)
 
 
-def changes(  # noqa: PLR0913 - each is a part of what became of the rows
+def changes(
     engine: Engine,
     gap: Table,
     *,
@@ -219,7 +219,7 @@ def release_keys(
         return tuple(key for (key,) in session.execute(_RELEASE_KEYS).fetchall())
 
 
-def verify(  # noqa: PLR0913 - each is a part of what became of the rows
+def verify(
     engine: Engine,
     *,
     gap: Table,

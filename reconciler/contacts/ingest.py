@@ -148,7 +148,7 @@ def slice_digest(
     return engine.digest(session.sql(_LINES, params={"path": literal(path), "op": op}))
 
 
-def at_rest(session: duckdb.DuckDBPyConnection, query: str, path: Path, **values: object) -> int:
+def at_rest(session: duckdb.DuckDBPyConnection, query: str, path: Path, /, **values: object) -> int:
     """Write what a query selects to a Parquet file that appears whole or not at all.
 
     Returns:
@@ -171,7 +171,7 @@ def at_rest(session: duckdb.DuckDBPyConnection, query: str, path: Path, **values
     return rows
 
 
-def scalar(session: duckdb.DuckDBPyConnection, query: str, **values: object) -> int:
+def scalar(session: duckdb.DuckDBPyConnection, query: str, /, **values: object) -> int:
     """Return the one number that a query selects."""
     found = session.execute(query, values).fetchone()
     return int(found[0]) if found else 0

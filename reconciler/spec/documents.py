@@ -24,7 +24,10 @@ MAX_DEPTH: Final = 64
 MAX_ALIASED: Final = 10_000
 """Values that all aliases of a file stand for together, at most."""
 
-_LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADERS: Final[tuple[Any, ...]] = tuple(
+    getattr(yaml, name) for name in ("CSafeLoader", "SafeLoader") if hasattr(yaml, name)
+)
+"""PyYAML's loaders as installed, the fast one first; only their events are used."""
 _CORE: Final = "tag:yaml.org,2002:"
 _TYPES: Final[Mapping[str, type]] = MappingProxyType(
     {"str": str, "int": int, "float": float, "bool": bool, "null": type(None)}
@@ -81,9 +84,15 @@ class Document:
 
 
 def parse(
-    raw: bytes, *, file: Path, shown: str
+    raw: bytes, *, file: Path, shown: str, loader: Any = LOADERS[0]
 ) -> tuple[tuple[Document, ...], tuple[Problem, ...]]:
     """Read all documents of a file; empty ones among others are passed over.
+
+    Args:
+        raw: the file's bytes.
+        file: where they come from; only kept, never opened.
+        shown: that path as problems show it.
+        loader: one of ``LOADERS``.
 
     Returns:
         The documents, and everything wrong with the file as YAML. Where it stops being YAML, the
@@ -91,7 +100,7 @@ def parse(
     """
     composer = _Composer(file, shown)
     try:
-        for event in yaml.parse(_decode(raw, shown), Loader=_LOADER):
+        for event in yaml.parse(_decode(raw, shown), Loader=loader):
             composer.take(event)
     except _StopError as stop:
         composer.problems.append(stop.problem)

@@ -28,7 +28,7 @@ from reconciler.model import (
 from reconciler.times import zulu
 from reconciler.views import counting, human, wording
 
-_MARKUP: Final = re.compile(r"([\\`*_{}\[\]<>#|~!])")
+_MARKUP: Final = re.compile(r"([\\`*_{}\[\]<#|~!])")
 _SAMPLE_HEAD: Final = ("", "address", "reason", "end", "source")
 
 

@@ -34,10 +34,13 @@ Trouble: TypeAlias = Literal[
     "a batch is answered with half a body",
     "a new list is answered with a 502",
     "a stranger comes between two pages",
+    "one contact is not welcome",
 ]
 BadRow: TypeAlias = Literal["named", "unnamed", "whole batch refused"]
 
 SMALL_PAGE = 7
+UNWELCOME = "+12025550107"
+"""The contact of that trouble."""
 _FAULTS: dict[Trouble, tuple[str, ...]] = {
     "none": (),
     "the token is dropped": ("status:401@GET /api/v2/lists/*#1",),
@@ -48,6 +51,9 @@ _FAULTS: dict[Trouble, tuple[str, ...]] = {
     "a batch is answered with half a body": ("truncate@POST /api/v2/lists/*/contacts#1",),
     "a new list is answered with a 502": ("status:502@POST /api/v2/lists#1",),
     "a stranger comes between two pages": ("bump:contact@GET /api/v2/lists/*/contacts#2",),
+    "one contact is not welcome": (
+        f"reject:NOT_A_LINE;ending={UNWELCOME[-7:]}@POST /api/v2/lists/*/contacts",
+    ),
 }
 _TENANT = Tenant(
     name="tried",
@@ -82,6 +88,8 @@ class Met:
     """A stranger changes the list's ETag."""
     add: Callable[[str, str, str], object]
     """A stranger puts one contact on a list: its id, an email, a phone."""
+    take: Callable[[str, str], object]
+    """A stranger takes one contact off a list: its id, an identifier as the service spells it."""
     bad_row: BadRow
     spell: Callable[[str], str] = str
 
@@ -119,6 +127,7 @@ def _met_sandbox(writer: Writer, meter: Meter, database: Path) -> Met:
         meter=meter,
         touch=other.touch,
         add=lambda list_id, email, phone: other.add(list_id, email=email, phone=phone),
+        take=other.remove,
         bad_row="named",
     )
 
@@ -137,6 +146,7 @@ def a_stranger(manners: Manners, bad_row: BadRow) -> Service:
                 add=lambda list_id, email, phone: service.put(
                     list_id, email=email, phoneNumber=phone
                 ),
+                take=service.take,
                 bad_row=bad_row,
                 spell=manners.spell,
             )
@@ -170,7 +180,10 @@ def arrange(service: Stranger, trouble: Trouble) -> None:
             ("POST", "/api/v2/lists", 1, lambda: Answer(status=502, body=b"")),
         ),
         "a stranger comes between two pages": (("GET", contacts, 2, lambda: _intrude(service)),),
+        "one contact is not welcome": (),
     }
+    if trouble == "one contact is not welcome":
+        service.unwelcome[UNWELCOME] = "NOT_A_LINE"
     for interruption in troubles[trouble]:
         service.before(*interruption)
 

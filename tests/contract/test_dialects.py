@@ -10,7 +10,18 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-from services import END, SERVICES, SETTINGS, SMALL_PAGE, Met, Trouble, addresses, read, rows
+from services import (
+    CLIENT,
+    END,
+    SERVICES,
+    SETTINGS,
+    SMALL_PAGE,
+    Met,
+    Trouble,
+    addresses,
+    read,
+    rows,
+)
 
 from reconciler.api.port import PAGE
 from reconciler.errors import (
@@ -27,6 +38,13 @@ LATER = END + timedelta(days=40)
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
 
 Meet: TypeAlias = Callable[[Trouble], Met]
+
+
+@pytest.fixture(autouse=True)
+def _client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the made-up credentials where the tenants look for them."""
+    for name, value in CLIENT.items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(params=SERVICES)

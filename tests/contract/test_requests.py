@@ -4,13 +4,20 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from loopback import Answer
-from services import END, SETTINGS, addresses, meeting, read, rows
+from services import CLIENT, END, SETTINGS, addresses, meeting, read, rows
 from stranger import Manners
 
 from reconciler.errors import AuthError, RequestRefusedError, ServiceError
 from reconciler.model import Change
 
 PAST = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _client(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the made-up credentials where the tenants look for them."""
+    for name, value in CLIENT.items():
+        monkeypatch.setenv(name, value)
 
 
 def test_wrong_credentials_are_refused_without_repeating_them(

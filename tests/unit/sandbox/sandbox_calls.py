@@ -28,6 +28,7 @@ class Clock:
         self.moment = NOW
 
     def __call__(self) -> datetime:
+        """Return the time."""
         return self.moment
 
 

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import httpx
 import pytest
 from sandbox_calls import CREDENTIALS, LATER, LIST, Clock, calling, etag, post
@@ -5,7 +7,7 @@ from sandbox_calls import CREDENTIALS, LATER, LIST, Clock, calling, etag, post
 from reconciler import sandbox
 
 
-def test_a_token_is_given_for_any_client_and_secret(tmp_path):
+def test_a_token_is_given_for_any_client_and_secret(tmp_path: Path) -> None:
     """The answer holds a token, its lifetime in seconds and its type."""
     with calling(tmp_path) as client:
         answer = client.post("/oauth/token", data=CREDENTIALS)
@@ -24,7 +26,9 @@ def test_a_token_is_given_for_any_client_and_secret(tmp_path):
         ({"grant_type": "password"}, 400, "unsupported_grant_type"),
     ],
 )
-def test_a_token_is_refused_the_way_oauth_does(tmp_path, change, status, error):
+def test_a_token_is_refused_the_way_oauth_does(
+    tmp_path: Path, change: dict[str, str], status: int, error: str
+) -> None:
     """An empty client, an empty secret and the secret "wrong" are invalid clients."""
     with calling(tmp_path) as client:
         answer = client.post("/oauth/token", data=CREDENTIALS | change)
@@ -32,7 +36,7 @@ def test_a_token_is_refused_the_way_oauth_does(tmp_path, change, status, error):
     assert (status, error) == (answer.status_code, answer.json()["error"])
 
 
-def test_a_token_is_asked_for_with_a_form(tmp_path):
+def test_a_token_is_asked_for_with_a_form(tmp_path: Path) -> None:
     """JSON is not what OAuth takes."""
     with calling(tmp_path) as client:
         answer = client.post("/oauth/token", json=CREDENTIALS)
@@ -41,7 +45,7 @@ def test_a_token_is_asked_for_with_a_form(tmp_path):
 
 
 @pytest.mark.parametrize("sent", ["", "Bearer unknown", "Basic {token}", "{token}"])
-def test_nobody_gets_in_without_a_known_token(tmp_path, sent):
+def test_nobody_gets_in_without_a_known_token(tmp_path: Path, sent: str) -> None:
     """Neither without one, nor with a foreign one, nor with one of another scheme."""
     with calling(tmp_path) as client:
         token = client.headers["Authorization"].removeprefix("Bearer ")
@@ -52,7 +56,7 @@ def test_nobody_gets_in_without_a_known_token(tmp_path, sent):
     assert answer.headers["WWW-Authenticate"].startswith("Bearer")
 
 
-def test_a_token_expires(tmp_path):
+def test_a_token_expires(tmp_path: Path) -> None:
     """It is taken until its last second, and not from then on."""
     clock = Clock()
     with calling(tmp_path, now=clock) as client:
@@ -66,7 +70,7 @@ def test_a_token_expires(tmp_path):
     assert (200, 401) == (before, after)
 
 
-def test_a_token_is_not_kept_in_clear(tmp_path):
+def test_a_token_is_not_kept_in_clear(tmp_path: Path) -> None:
     """The file holds a digest of it."""
     with calling(tmp_path) as client:
         token = client.headers["Authorization"].removeprefix("Bearer ")
@@ -76,7 +80,7 @@ def test_a_token_is_not_kept_in_clear(tmp_path):
     assert token.encode() not in kept
 
 
-def test_a_list_is_shown_with_its_version(tmp_path):
+def test_a_list_is_shown_with_its_version(tmp_path: Path) -> None:
     """The body has six fields, the ETag is strong and quoted."""
     with calling(tmp_path) as client:
         answer = client.get(LIST)
@@ -94,7 +98,7 @@ def test_a_list_is_shown_with_its_version(tmp_path):
 
 
 @pytest.mark.parametrize(("prefix", "status"), [("", 304), ("W/", 304), ('"other", ', 304)])
-def test_an_unchanged_list_is_not_sent_again(tmp_path, prefix, status):
+def test_an_unchanged_list_is_not_sent_again(tmp_path: Path, prefix: str, status: int) -> None:
     """If-None-Match compares weakly and takes several tags."""
     with calling(tmp_path) as client:
         seen = etag(client)
@@ -104,7 +108,7 @@ def test_an_unchanged_list_is_not_sent_again(tmp_path, prefix, status):
     assert (status, b"", seen) == (answer.status_code, answer.content, answer.headers["ETag"])
 
 
-def test_a_changed_list_is_sent_again(tmp_path):
+def test_a_changed_list_is_sent_again(tmp_path: Path) -> None:
     """A version seen before a contact was written is not the list's any more."""
     with calling(tmp_path) as client:
         seen = etag(client)
@@ -115,7 +119,7 @@ def test_a_changed_list_is_sent_again(tmp_path):
     assert 200 == answer.status_code
 
 
-def test_every_answer_says_what_time_it_is_at_the_service(tmp_path):
+def test_every_answer_says_what_time_it_is_at_the_service(tmp_path: Path) -> None:
     """Errors do so too; the time is the service's own."""
     with calling(tmp_path) as client:
         dates = {client.get(path).headers["Date"] for path in (LIST, "/api/v2/none")}
@@ -132,7 +136,9 @@ def test_every_answer_says_what_time_it_is_at_the_service(tmp_path):
         ("DELETE", LIST, 405, "METHOD_NOT_ALLOWED"),
     ],
 )
-def test_errors_are_json_whatever_the_caller_accepts(tmp_path, method, path, status, code):
+def test_errors_are_json_whatever_the_caller_accepts(
+    tmp_path: Path, method: str, path: str, status: int, code: str
+) -> None:
     """No path and no Accept leads to another format."""
     with calling(tmp_path) as client:
         answer = client.request(method, path, headers={"Accept": "text/xml"})
@@ -142,7 +148,7 @@ def test_errors_are_json_whatever_the_caller_accepts(tmp_path, method, path, sta
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"text"', b'{"a": NaN}'])
-def test_a_body_that_is_no_json_object_is_a_bad_request(tmp_path, body):
+def test_a_body_that_is_no_json_object_is_a_bad_request(tmp_path: Path, body: bytes) -> None:
     """Whatever is wrong with it, nothing is read into it."""
     with calling(tmp_path) as client:
         answer = client.post(
@@ -152,7 +158,7 @@ def test_a_body_that_is_no_json_object_is_a_bad_request(tmp_path, body):
     assert (400, "BAD_JSON") == (answer.status_code, answer.json()["code"])
 
 
-def test_a_body_of_another_type_is_not_read(tmp_path):
+def test_a_body_of_another_type_is_not_read(tmp_path: Path) -> None:
     """JSON must be called so."""
     with calling(tmp_path) as client:
         answer = client.post("/api/v2/lists", content=b"{}", headers={"Content-Type": "text/csv"})
@@ -160,7 +166,7 @@ def test_a_body_of_another_type_is_not_read(tmp_path):
     assert 415 == answer.status_code
 
 
-def test_a_body_without_bounds_is_not_read(tmp_path):
+def test_a_body_without_bounds_is_not_read(tmp_path: Path) -> None:
     """Past 32 MiB the size alone is enough to refuse it."""
     headers = {"Content-Type": "application/json", "Content-Length": str(2**26)}
     with calling(tmp_path) as client:
@@ -169,7 +175,7 @@ def test_a_body_without_bounds_is_not_read(tmp_path):
     assert (413, "TOO_LARGE") == (answer.status_code, answer.json()["code"])
 
 
-def test_a_list_is_made_and_found_by_its_exact_name(tmp_path):
+def test_a_list_is_made_and_found_by_its_exact_name(tmp_path: Path) -> None:
     """The id is the service's; another case of the name is another name."""
     fields = {"name": "New", "description": "d", "listType": "suppression", "suppressUntil": LATER}
     with calling(tmp_path) as client:
@@ -187,7 +193,7 @@ def test_a_list_is_made_and_found_by_its_exact_name(tmp_path):
     assert made.headers["ETag"]
 
 
-def test_two_lists_may_have_one_name(tmp_path):
+def test_two_lists_may_have_one_name(tmp_path: Path) -> None:
     """Names do not identify a list."""
     fields = {"name": "First", "listType": "suppression"}
     with calling(tmp_path) as client:
@@ -208,7 +214,9 @@ def test_two_lists_may_have_one_name(tmp_path):
         ({"name": "New", "listType": "suppression", "owner": "me"}, "UNKNOWN_FIELD", ""),
     ],
 )
-def test_a_list_that_breaks_a_rule_is_not_made(tmp_path, fields, code, field):
+def test_a_list_that_breaks_a_rule_is_not_made(
+    tmp_path: Path, fields: dict[str, str], code: str, field: str
+) -> None:
     """The answer names the field, and no list is there afterwards."""
     with calling(tmp_path) as client:
         answer = client.post("/api/v2/lists", json=fields)
@@ -219,7 +227,7 @@ def test_a_list_that_breaks_a_rule_is_not_made(tmp_path, fields, code, field):
     assert 1 == len(left)
 
 
-def test_a_patch_changes_only_what_it_names(tmp_path):
+def test_a_patch_changes_only_what_it_names(tmp_path: Path) -> None:
     """The answer is the list as it is then, with its new version."""
     with calling(tmp_path) as client:
         seen = etag(client)
@@ -233,7 +241,7 @@ def test_a_patch_changes_only_what_it_names(tmp_path):
     assert seen != answer.headers["ETag"] == after.headers["ETag"]
 
 
-def test_null_clears_the_end_and_the_description(tmp_path):
+def test_null_clears_the_end_and_the_description(tmp_path: Path) -> None:
     """Null is a value, not an absent field."""
     with calling(tmp_path) as client:
         given = {"suppressUntil": LATER, "description": "d"}
@@ -258,7 +266,9 @@ def test_null_clears_the_end_and_the_description(tmp_path):
         ("*", 200, None),
     ],
 )
-def test_a_patch_needs_the_version_it_was_made_for(tmp_path, match, status, code):
+def test_a_patch_needs_the_version_it_was_made_for(
+    tmp_path: Path, match: str | None, status: int, code: str | None
+) -> None:
     """Without one, with an old one and with a weak one nothing is changed."""
     with calling(tmp_path) as client:
         headers = {"If-Match": match.format(etag(client))} if match else {}
@@ -285,7 +295,9 @@ def test_a_patch_needs_the_version_it_was_made_for(tmp_path, match, status, code
         ({"contactCount": 0}, "UNKNOWN_FIELD"),
     ],
 )
-def test_a_patch_that_breaks_a_rule_changes_nothing(tmp_path, changes, code):
+def test_a_patch_that_breaks_a_rule_changes_nothing(
+    tmp_path: Path, changes: dict[str, object], code: str
+) -> None:
     """The version stays as well."""
     with calling(tmp_path) as client:
         seen = etag(client)
@@ -297,7 +309,7 @@ def test_a_patch_that_breaks_a_rule_changes_nothing(tmp_path, changes, code):
     assert seen == after
 
 
-def test_a_list_of_another_type_takes_no_contacts(tmp_path):
+def test_a_list_of_another_type_takes_no_contacts(tmp_path: Path) -> None:
     """It can be read all the same."""
     with calling(tmp_path) as client:
         sandbox.ensure_list(tmp_path / "sandbox.db", "L2", "Allowed", list_type="allow")
@@ -311,7 +323,7 @@ def test_a_list_of_another_type_takes_no_contacts(tmp_path):
     assert ("allow", 0) == (shown.json()["listType"], shown.json()["contactCount"])
 
 
-def test_a_client_of_the_app_needs_no_socket(tmp_path):
+def test_a_client_of_the_app_needs_no_socket(tmp_path: Path) -> None:
     """The token and the lists live on one host, so one base URL serves both."""
     app = sandbox.app(tmp_path / "sandbox.db")
 

@@ -1,4 +1,5 @@
 import time
+from pathlib import Path
 
 import pytest
 from sandbox_calls import CONTACTS, LATER, LIST, Clock, calling, contacts, etag, post
@@ -7,7 +8,7 @@ USER = "user1@example.com"
 PHONE = "+15555550101"
 
 
-def test_a_contact_is_stored_as_sent_without_its_nulls(tmp_path):
+def test_a_contact_is_stored_as_sent_without_its_nulls(tmp_path: Path) -> None:
     """What was left out is left out of the page as well."""
     sent = {"email": USER, "reason": "DNC", "suppressUntil": LATER, "version": 7}
     with calling(tmp_path) as client:
@@ -24,7 +25,7 @@ def test_a_contact_is_stored_as_sent_without_its_nulls(tmp_path):
     assert [sent, {"phoneNumber": PHONE, "version": 1}] == found
 
 
-def test_a_write_of_contacts_moves_the_version_and_tells_it(tmp_path):
+def test_a_write_of_contacts_moves_the_version_and_tells_it(tmp_path: Path) -> None:
     """The list, the page and the answer to the write agree on it."""
     with calling(tmp_path) as client:
         before = etag(client)
@@ -35,7 +36,7 @@ def test_a_write_of_contacts_moves_the_version_and_tells_it(tmp_path):
         assert before != written == page == etag(client)
 
 
-def test_a_contact_is_matched_by_its_identifier_however_spelled(tmp_path):
+def test_a_contact_is_matched_by_its_identifier_however_spelled(tmp_path: Path) -> None:
     """Case and blanks of an email, marks of a phone do not make another contact."""
     with calling(tmp_path) as client:
         post(client, {"email": USER}, {"phoneNumber": PHONE})
@@ -49,7 +50,7 @@ def test_a_contact_is_matched_by_its_identifier_however_spelled(tmp_path):
     ] == found
 
 
-def test_a_phone_without_its_plus_is_another_phone(tmp_path):
+def test_a_phone_without_its_plus_is_another_phone(tmp_path: Path) -> None:
     """The service assumes no region."""
     with calling(tmp_path) as client:
         post(client, {"phoneNumber": PHONE}, {"phoneNumber": "5555550101"})
@@ -57,7 +58,7 @@ def test_a_phone_without_its_plus_is_another_phone(tmp_path):
         assert 2 == len(contacts(client))
 
 
-def test_a_body_replaces_all_of_the_contact_it_matches(tmp_path):
+def test_a_body_replaces_all_of_the_contact_it_matches(tmp_path: Path) -> None:
     """Naming one identifier of a contact with two drops the other."""
     with calling(tmp_path) as client:
         post(client, {"email": USER, "phoneNumber": PHONE, "reason": "DNC"})
@@ -69,7 +70,7 @@ def test_a_body_replaces_all_of_the_contact_it_matches(tmp_path):
     assert 1 == answer.json()["contactCount"]
 
 
-def test_a_body_with_two_identifiers_replaces_every_contact_it_matches(tmp_path):
+def test_a_body_with_two_identifiers_replaces_every_contact_it_matches(tmp_path: Path) -> None:
     """Two contacts become one, in the place of the first, one version after the newest."""
     with calling(tmp_path) as client:
         post(client, {"email": USER}, {"email": "user2@example.com"})
@@ -85,7 +86,7 @@ def test_a_body_with_two_identifiers_replaces_every_contact_it_matches(tmp_path)
     assert 2 == answer.json()["contactCount"]
 
 
-def test_two_bodies_may_part_one_contact(tmp_path):
+def test_two_bodies_may_part_one_contact(tmp_path: Path) -> None:
     """The first replaces it, the second finds nothing left to replace."""
     with calling(tmp_path) as client:
         post(client, {"email": USER, "phoneNumber": PHONE, "version": 4})
@@ -96,7 +97,7 @@ def test_two_bodies_may_part_one_contact(tmp_path):
     assert [{"phoneNumber": PHONE, "version": 5}, {"email": USER, "version": 1}] == found
 
 
-def test_a_version_is_stored_as_sent(tmp_path):
+def test_a_version_is_stored_as_sent(tmp_path: Path) -> None:
     """Also one that is not the next."""
     with calling(tmp_path) as client:
         post(client, {"email": USER})
@@ -132,7 +133,9 @@ def test_a_version_is_stored_as_sent(tmp_path):
         (USER, "INVALID", ""),
     ],
 )
-def test_a_bad_row_is_named_and_costs_no_other(tmp_path, row, code, field):
+def test_a_bad_row_is_named_and_costs_no_other(
+    tmp_path: Path, row: object, code: str, field: str
+) -> None:
     """The complaint stands inside a 201 and its message repeats no identifier."""
     with calling(tmp_path) as client:
         answer = post(client, {"email": "user2@example.com"}, row, {"phoneNumber": PHONE})
@@ -146,7 +149,7 @@ def test_a_bad_row_is_named_and_costs_no_other(tmp_path, row, code, field):
     assert ["user2@example.com", None] == [each.get("email") for each in found]
 
 
-def test_a_complaint_carries_the_identifier_as_sent(tmp_path):
+def test_a_complaint_carries_the_identifier_as_sent(tmp_path: Path) -> None:
     """So that a caller can find the row by it."""
     with calling(tmp_path) as client:
         answer = post(client, {"phoneNumber": "+1 555 555 0101", "reason": "SPAM"})
@@ -154,7 +157,7 @@ def test_a_complaint_carries_the_identifier_as_sent(tmp_path):
     assert "+1 555 555 0101" == answer.json()["validationErrors"][0]["identifier"]
 
 
-def test_a_batch_of_bad_rows_leaves_the_version(tmp_path):
+def test_a_batch_of_bad_rows_leaves_the_version(tmp_path: Path) -> None:
     """Nothing was written, so nothing has changed."""
     with calling(tmp_path) as client:
         before = etag(client)
@@ -165,7 +168,7 @@ def test_a_batch_of_bad_rows_leaves_the_version(tmp_path):
         assert before == answer.headers["ETag"] == etag(client)
 
 
-def test_an_identifier_twice_in_a_batch_refuses_all_of_it(tmp_path):
+def test_an_identifier_twice_in_a_batch_refuses_all_of_it(tmp_path: Path) -> None:
     """The rows that repeat one are named, in whichever spelling, and nothing is taken."""
     with calling(tmp_path) as client:
         answer = post(
@@ -187,7 +190,7 @@ def test_an_identifier_twice_in_a_batch_refuses_all_of_it(tmp_path):
 
 
 @pytest.mark.parametrize("body", [{}, {"contacts": []}, {"contacts": {}}, {"contacts": None}])
-def test_a_body_without_contacts_is_refused(tmp_path, body):
+def test_a_body_without_contacts_is_refused(tmp_path: Path, body: object) -> None:
     """It names the field that is missing."""
     with calling(tmp_path) as client:
         answer = client.post(CONTACTS, json=body)
@@ -198,7 +201,7 @@ def test_a_body_without_contacts_is_refused(tmp_path, body):
     )
 
 
-def test_more_than_ten_thousand_are_too_many(tmp_path):
+def test_more_than_ten_thousand_are_too_many(tmp_path: Path) -> None:
     """Exactly as many are taken."""
     rows = [{"email": f"user{number}@example.com"} for number in range(10_001)]
     with calling(tmp_path) as client:
@@ -209,7 +212,7 @@ def test_more_than_ten_thousand_are_too_many(tmp_path):
     assert (201, 10_000) == (exact.status_code, exact.json()["contactCount"])
 
 
-def test_pages_follow_each_other_in_a_stable_order(tmp_path):
+def test_pages_follow_each_other_in_a_stable_order(tmp_path: Path) -> None:
     """A contact that was replaced keeps its place; past the end a page is empty."""
     rows = [{"email": f"user{number}@example.com"} for number in range(5)]
     with calling(tmp_path) as client:
@@ -223,7 +226,7 @@ def test_pages_follow_each_other_in_a_stable_order(tmp_path):
     assert [names[:2], names[2:4], names[4:], []] == emails
 
 
-def test_a_page_is_clamped_and_the_total_is_of_the_whole_list(tmp_path):
+def test_a_page_is_clamped_and_the_total_is_of_the_whole_list(tmp_path: Path) -> None:
     """Asking for more than a page holds is no error."""
     with calling(tmp_path, max_page=2) as client:
         post(client, *({"email": f"user{number}@example.com"} for number in range(5)))
@@ -236,7 +239,7 @@ def test_a_page_is_clamped_and_the_total_is_of_the_whole_list(tmp_path):
 
 
 @pytest.mark.parametrize("query", ["skip=-1", "top=0", "top=x", "skip=1e3", f"skip={2**80}"])
-def test_a_page_that_makes_no_sense_is_a_bad_request(tmp_path, query):
+def test_a_page_that_makes_no_sense_is_a_bad_request(tmp_path: Path, query: str) -> None:
     """Neither a negative start nor an empty page."""
     with calling(tmp_path) as client:
         answer = client.get(f"{CONTACTS}?{query}")
@@ -245,7 +248,7 @@ def test_a_page_that_makes_no_sense_is_a_bad_request(tmp_path, query):
     assert {"code", "message"} == answer.json().keys()
 
 
-def test_a_contact_stays_readable_after_its_end(tmp_path):
+def test_a_contact_stays_readable_after_its_end(tmp_path: Path) -> None:
     """It does not suppress any more, and is still on the list."""
     clock = Clock()
     with calling(tmp_path, now=clock) as client:
@@ -256,7 +259,7 @@ def test_a_contact_stays_readable_after_its_end(tmp_path):
         assert 1 == client.get(LIST).json()["contactCount"]
 
 
-def test_a_full_batch_and_a_full_page_take_no_time(tmp_path):
+def test_a_full_batch_and_a_full_page_take_no_time(tmp_path: Path) -> None:
     """Well under a second each; the bound is loose, for slow machines."""
     rows = [
         {"phoneNumber": f"+1555{number:07d}", "reason": "DNC", "suppressUntil": LATER}

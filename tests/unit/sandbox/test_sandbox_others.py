@@ -1,18 +1,21 @@
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
+import httpx
 import pytest
-from sandbox_calls import LATER, LIST, calling, contacts, etag, post
+from sandbox_calls import LATER, LIST, calling, contacts, etag, post, sign_in
 
 from reconciler import sandbox
 from reconciler.errors import NotFoundError, SettingError
+from reconciler.sandbox.others import ListField
 
 USER = "user1@example.com"
 PHONE = "+15555550101"
 
 
-def test_the_file_and_its_folder_are_the_owners_alone(tmp_path):
+def test_the_file_and_its_folder_are_the_owners_alone(tmp_path: Path) -> None:
     """They hold addresses; so do the files that SQLite puts beside."""
     database = tmp_path / "state" / "sandbox.db"
     sandbox.ensure_list(database, "L1", "First")
@@ -27,7 +30,7 @@ def test_the_file_and_its_folder_are_the_owners_alone(tmp_path):
     assert {0o600} == set(modes.values())
 
 
-def test_a_file_that_others_may_read_is_closed_to_them(tmp_path):
+def test_a_file_that_others_may_read_is_closed_to_them(tmp_path: Path) -> None:
     """Also one that was there before."""
     database = tmp_path / "sandbox.db"
     database.touch(mode=0o644)
@@ -37,7 +40,7 @@ def test_a_file_that_others_may_read_is_closed_to_them(tmp_path):
     assert 0o600 == database.stat().st_mode & 0o777
 
 
-def test_something_else_is_not_taken_for_a_database(tmp_path):
+def test_something_else_is_not_taken_for_a_database(tmp_path: Path) -> None:
     """It is left as it is."""
     path = tmp_path / "sandbox.db"
     path.write_text("not a database, and longer than its header would be " * 20)
@@ -46,7 +49,7 @@ def test_something_else_is_not_taken_for_a_database(tmp_path):
         sandbox.app(path)
 
 
-def test_a_database_of_another_format_is_told(tmp_path):
+def test_a_database_of_another_format_is_told(tmp_path: Path) -> None:
     """With what to do about it."""
     path = tmp_path / "sandbox.db"
     with closing(sqlite3.connect(path)) as other:
@@ -58,7 +61,7 @@ def test_a_database_of_another_format_is_told(tmp_path):
     assert "delete" in told.value.hint
 
 
-def test_a_list_is_made_once(tmp_path):
+def test_a_list_is_made_once(tmp_path: Path) -> None:
     """One that is there stays as it is."""
     database = tmp_path / "sandbox.db"
 
@@ -77,13 +80,16 @@ def test_a_list_is_made_once(tmp_path):
     )
 
 
-def test_an_empty_sandbox_has_no_lists(tmp_path):
+def test_a_new_sandbox_has_no_lists(tmp_path: Path) -> None:
     """Nothing is made up."""
-    with calling(tmp_path) as client:
-        assert ["First"] == [each["name"] for each in client.get("/api/v2/lists").json()["lists"]]
+    app = sandbox.app(tmp_path / "new" / "sandbox.db")
+    with httpx.Client(transport=httpx.WSGITransport(app), base_url="http://sandbox") as client:
+        sign_in(client)
+
+        assert {"lists": []} == client.get("/api/v2/lists").json()
 
 
-def test_a_stranger_adds_and_replaces_contacts(tmp_path):
+def test_a_stranger_adds_and_replaces_contacts(tmp_path: Path) -> None:
     """Also one whose end has passed, which no request could write."""
     with calling(tmp_path) as client:
         somebody = sandbox.stranger(tmp_path / "sandbox.db")
@@ -101,7 +107,7 @@ def test_a_stranger_adds_and_replaces_contacts(tmp_path):
 
 
 @pytest.mark.parametrize("identifier", [USER, USER.upper(), PHONE, "+1 555-555-0101"])
-def test_a_stranger_removes_a_contact_by_either_identifier(tmp_path, identifier):
+def test_a_stranger_removes_a_contact_by_either_identifier(tmp_path: Path, identifier: str) -> None:
     """However spelled; the count and the version follow."""
     with calling(tmp_path) as client:
         post(client, {"email": USER, "phoneNumber": PHONE}, {"email": "user2@example.com"})
@@ -124,7 +130,9 @@ def test_a_stranger_removes_a_contact_by_either_identifier(tmp_path, identifier)
         ("suppressUntil", LATER, LATER),
     ],
 )
-def test_a_stranger_changes_a_setting(tmp_path, field, value, expected):
+def test_a_stranger_changes_a_setting(
+    tmp_path: Path, field: ListField, value: datetime | str | None, expected: str | None
+) -> None:
     """Without asking for the version."""
     with calling(tmp_path) as client:
         seen = etag(client)
@@ -135,7 +143,7 @@ def test_a_stranger_changes_a_setting(tmp_path, field, value, expected):
         assert seen != etag(client)
 
 
-def test_a_stranger_at_a_list_that_is_not_there_is_told(tmp_path):
+def test_a_stranger_at_a_list_that_is_not_there_is_told(tmp_path: Path) -> None:
     """And leaves nothing behind."""
     database = tmp_path / "sandbox.db"
 
@@ -146,7 +154,7 @@ def test_a_stranger_at_a_list_that_is_not_there_is_told(tmp_path):
         assert (0,) == reader.execute("SELECT count(*) FROM contacts").fetchone()
 
 
-def test_lists_do_not_share_contacts(tmp_path):
+def test_lists_do_not_share_contacts(tmp_path: Path) -> None:
     """One person on two lists is two contacts."""
     database = tmp_path / "sandbox.db"
     sandbox.ensure_list(database, "L2", "Second")

@@ -1,0 +1,157 @@
+"""``apply``: make the service agree with the specs, or carry out a saved plan and nothing else."""
+
+import sys
+from pathlib import Path
+from typing import Final
+
+import click
+
+from reconciler import pipeline, saved, spec
+from reconciler import plan as deciding
+from reconciler.artifacts import Run
+from reconciler.commands import frame, wiring
+from reconciler.commands.plan import refresh_option
+from reconciler.errors import StalePlanError, UsageError
+from reconciler.model import Overrides, Plan, Receipt
+from reconciler.saved import SavedPlan
+from reconciler.views import human, machine, markdown
+
+_PLAN: Final = ".json"
+
+
+@click.command("apply")
+@frame.selection_options
+@frame.format_option("text", "json", "markdown")
+@click.option("--auto-approve", is_flag=True, help="Do not ask; needed without a terminal.")
+@click.option(
+    "--suppress-only", is_flag=True, help="Leave settings, shortenings and releases for later."
+)
+@click.option(
+    "--accept-safer",
+    is_flag=True,
+    allow_from_autoenv=False,
+    help="Apply a saved plan also if only suppressions and amendments differ now.",
+)
+@click.option(
+    "--lock-timeout",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    help="Seconds to wait for another run that works on the same list.",
+)
+@refresh_option
+@frame.override_options
+@frame.global_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    paths: tuple[Path, ...],
+    auto_approve: bool,
+    suppress_only: bool,
+    accept_safer: bool,
+    lock_timeout: float,
+    refresh: str,
+) -> int:
+    """Plan, show, ask, and apply; or apply PLAN, a file that plan --out wrote.
+
+    A saved plan is applied only if the same specs still come to the same plan.
+    """
+    file = _plan_file(paths)
+    chosen = frame.selection(ctx, () if file else paths)
+    allowed = frame.overrides(ctx)
+    if file and (chosen.lists or chosen.labels):
+        raise UsageError("a saved plan says itself which lists it is for: leave --list out")
+    if accept_safer and not file:
+        raise UsageError("--accept-safer is for a saved plan")
+    if not (file or auto_approve or sys.stdin.isatty()):
+        raise UsageError("there is no terminal to ask at", hint="add --auto-approve")
+    with (
+        wiring.running(ctx, "apply", chosen.root) as run,
+        wiring.door(run) as door,
+        wiring.recorded(run) as ending,
+    ):
+        approved = saved.read(file, root=chosen.root, now=run.clock()) if file else None
+        chosen = approved.selection if approved else chosen
+        keys = tuple(listed.name for listed in spec.load(chosen).lists)
+        with wiring.locked(run, keys, timeout=lock_timeout):
+            prepared = pipeline.prepare(
+                chosen,
+                reader=door,
+                as_of=approved.as_of if approved else run.clock(),
+                run=run,
+                fresh=refresh == "always",
+            )
+            if approved:
+                made = _as_approved(prepared, approved, run, allowed, safer=accept_safer)
+            else:
+                made = prepared.plan(as_of=run.clock(), overrides=allowed)
+            made = ending.plan = deciding.suppress_only(made) if suppress_only else made
+            run.write("plan.json", wiring.document(run, made, prepared.spec, chosen))
+            if frame.wanted_format(ctx) == "text":
+                frame.show(ctx, human.plan(made))
+            if not (made.empty or approved or auto_approve or _says_yes()):
+                ending.code = 1
+                frame.talk(ctx, "Nothing was applied.")
+                return ending.code
+            done = ending.done = pipeline.execute(
+                made, tenants=prepared.spec.tenants, writer=door, run=run
+            )
+        ending.code = done.exit_code
+        run.write("report.md", markdown.receipt(done).encode())
+        _show(ctx, made, done, run)
+    return ending.code
+
+
+def _plan_file(paths: tuple[Path, ...]) -> Path | None:
+    """Return the saved plan, if that is what was named.
+
+    Raises:
+        UsageError: a plan and other paths were named together.
+    """
+    files = [path for path in paths if path.suffix == _PLAN]
+    if files and len(paths) > 1:
+        raise UsageError("one saved plan, or paths of specs: not both")
+    return files[0] if files else None
+
+
+def _as_approved(
+    prepared: pipeline.Prepared, approved: SavedPlan, run: Run, allowed: Overrides, *, safer: bool
+) -> Plan:
+    """Return the approved plan as it comes out now, less what is refused by now.
+
+    Raises:
+        StalePlanError: it comes out differently, or was made under another key.
+    """
+    if approved.key != wiring.fingerprint(run):
+        raise StalePlanError(
+            "the plan was made under another pseudonym key, so it cannot be compared",
+            hint="give both runs the same RECONCILER_PSEUDONYM_KEY",
+        )
+    made = prepared.plan(as_of=approved.as_of)
+    if not saved.accepted(approved, made, specs=prepared.spec.digests, safer=safer):
+        raise StalePlanError(
+            f"the plan is stale: {saved.difference(approved, made)}",
+            hint="make a new one and have it approved"
+            + ("" if safer else "; --accept-safer applies it if only suppressions differ"),
+        )
+    now = prepared.plan(as_of=run.clock(), overrides=allowed)
+    return now if allowed.given else deciding.within(now, made)
+
+
+def _says_yes() -> bool:
+    """Ask, on standard error, for the whole word."""
+    click.echo("Apply this plan? Only 'yes' is taken as a yes: ", err=True, nl=False)
+    return sys.stdin.readline().strip() == "yes"
+
+
+def _show(ctx: click.Context, made: Plan, done: Receipt, run: Run) -> None:
+    """Show what was done; of a run with nothing to do the plan said all there is."""
+    if made.empty and frame.wanted_format(ctx) == "text":
+        return
+    frame.emit(
+        ctx,
+        human=human.receipt(done, artifacts=run.folder),
+        machine=machine.receipt(done, made=made, artifacts=run.folder),
+        markdown=markdown.receipt(done),
+    )

@@ -1,0 +1,60 @@
+"""``drift``: report how the service differs from the specs, by direction; read-only."""
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from reconciler import pipeline
+from reconciler.commands import frame, wiring
+from reconciler.drift import report
+from reconciler.errors import worst
+from reconciler.model import Drift
+from reconciler.views import human, machine, markdown
+
+_DRIFT: Final = 3
+
+
+@click.command("drift")
+@frame.selection_options
+@frame.format_option("text", "json", "markdown")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["missing", "any"]),
+    default="missing",
+    show_default=True,
+    help="What exits 3: missing or differing contacts and settings, or surplus ones too.",
+)
+@frame.global_options
+@click.pass_context
+def command(ctx: click.Context, *, paths: tuple[Path, ...], fail_on: str) -> int:
+    """Report who is missing (critical), differs or is surplus on each list; read-only.
+
+    Every list is read in full, whatever is remembered of it.
+    """
+    chosen = frame.selection(ctx, paths)
+    with (
+        wiring.running(ctx, "drift", chosen.root) as run,
+        wiring.door(run) as door,
+        wiring.recorded(run) as ending,
+    ):
+        now = run.clock()
+        prepared = pipeline.prepare(chosen, reader=door, as_of=now, run=run, fresh=True)
+        found = report(prepared.desired, prepared.observed, as_of=now)
+        ending.code = _exit_code(found, fail_on)
+        run.write("drift.json", machine.drift(found, exit_code=ending.code))
+        run.write("report.md", markdown.drift(found).encode())
+        frame.emit(
+            ctx,
+            human=human.drift(found),
+            machine=machine.drift(found, exit_code=ending.code),
+            markdown=markdown.drift(found),
+        )
+    return ending.code
+
+
+def _exit_code(found: Drift, fail_on: str) -> int:
+    drifted = any(listed.missing or listed.differ for listed in found.lists)
+    if fail_on == "any":
+        drifted |= any(listed.surplus or listed.longer for listed in found.lists)
+    return worst([failure.exit_code for failure in found.failures] + [_DRIFT] * drifted)

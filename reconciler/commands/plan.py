@@ -1,0 +1,89 @@
+"""``plan``: show what would be done to whom; it never writes to the service."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from reconciler import artifacts, pipeline, record
+from reconciler.commands import frame, wiring
+from reconciler.errors import UsageError
+from reconciler.times import parse_time
+from reconciler.views import human, machine, markdown
+
+_CHANGES: Final = 2
+
+
+class Time(click.ParamType[datetime]):
+    """A date or time as specs write it."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Return an aware UTC time."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_time(str(value))
+        except ValueError as error:
+            self.fail(f"{value!r}: {error}", param, ctx)
+
+
+refresh_option = click.option(
+    "--refresh",
+    type=click.Choice(["auto", "always"]),
+    default="auto",
+    show_default=True,
+    help="Whether lists that certainly have not changed are read again.",
+)
+
+
+@click.command("plan")
+@frame.selection_options
+@frame.format_option("text", "json", "markdown")
+@click.option("--out", type=click.Path(path_type=Path), help="Save the plan for apply.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where there are changes.")
+@click.option("--as-of", type=Time(), help="Judge ends at this time: a preview, never applied.")
+@refresh_option
+@frame.global_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    *,
+    paths: tuple[Path, ...],
+    out: Path | None,
+    detailed_exitcode: bool,
+    as_of: datetime | None,
+    refresh: str,
+) -> int:
+    """Show what would be done to each list, and why what is refused is refused; read-only."""
+    chosen = frame.selection(ctx, paths)
+    if out and as_of:
+        raise UsageError("--out saves a plan to be applied, --as-of makes a preview: not both")
+    with (
+        wiring.running(ctx, "plan", chosen.root) as run,
+        wiring.door(run) as door,
+        wiring.recorded(run) as ending,
+    ):
+        now = as_of or run.clock()
+        prepared = pipeline.prepare(
+            chosen, reader=door, as_of=now, run=run, fresh=refresh == "always"
+        )
+        made = ending.plan = prepared.plan(as_of=now, preview=as_of is not None)
+        document = wiring.document(run, made, prepared.spec, chosen)
+        run.write("plan.json", document)
+        run.write("report.md", markdown.plan(made).encode())
+        if out:
+            artifacts.replace(out, document)
+        changes = _CHANGES if detailed_exitcode and not made.empty else 0
+        ending.code = record.exit_code(made) or changes
+        frame.emit(
+            ctx,
+            human=human.plan(made),
+            machine=machine.plan(made, exit_code=ending.code),
+            markdown=markdown.plan(made),
+        )
+    return ending.code

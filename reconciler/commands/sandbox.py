@@ -1,0 +1,55 @@
+"""``sandbox``: serve a small copy of the service on this machine, until a signal ends it."""
+
+from pathlib import Path
+
+import click
+
+from reconciler import sandbox
+from reconciler.commands import frame
+from reconciler.commands.signals import TERMINATED
+from reconciler.config import STATE
+from reconciler.views import machine
+
+
+@click.command("sandbox", epilog=f"A fault is written {sandbox.GRAMMAR.partition(chr(10))[0]}")
+@click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8181,
+    show_default=True,
+    help="0 takes a free one.",
+)
+@click.option(
+    "--data",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Its file; else sandbox.db in the state directory.",
+)
+@click.option("--fault", multiple=True, metavar="SPEC", help="What goes wrong; repeatable.")
+@frame.format_option("text", "json")
+@frame.global_options
+@click.pass_context
+def command(
+    ctx: click.Context, *, host: str, port: int, data: Path | None, fault: tuple[str, ...]
+) -> int:
+    """Serve a small copy of the service on loopback; any client id and secret are let in.
+
+    Its URL goes to standard output as soon as it answers. Ctrl-C ends it.
+    """
+    faults = tuple(map(sandbox.parse, fault))
+    database = data or _default(ctx)
+
+    def ready(url: str) -> None:
+        frame.emit(ctx, human=url, machine=machine.facts("sandbox", {"url": url}))
+        frame.talk(ctx, f"Serving {database}. Ctrl-C ends it.")
+
+    database.absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    sandbox.serve(database, host=host, port=port, faults=faults, ready=ready)
+    return TERMINATED  # nothing but a signal ends it; of Ctrl-C the frame knows, and that wins
+
+
+def _default(ctx: click.Context) -> Path:
+    held = frame.settings(ctx)
+    beside = held.root.absolute().parent if held.root else Path.cwd()
+    return (held.state_dir or beside / STATE) / "sandbox.db"

@@ -1,0 +1,135 @@
+"""A list's declared releases become a table of those that may still do something; one an address.
+
+A release is spent once, or by the time since its ``requestedAt``. A release that is spent must
+never come back because another one of the same address is taken out of consideration: of one
+address only the newest counts, spent or not.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from reconciler.contacts import normalise
+from reconciler.contacts.compile import keep
+from reconciler.contacts.engine import PSEUDONYM, Engine
+from reconciler.contacts.ingest import seconds
+from reconciler.errors import Place, Problem
+from reconciler.model import ListSpec, ReleaseSpec, Table
+
+_ADDRESSED: Final = f"""
+CREATE TEMP TABLE addressed AS
+WITH identifiers AS (
+  SELECT email_address(tidy(email)) AS address, 'email' AS channel, * FROM declared
+  WHERE email IS NOT NULL
+  UNION ALL
+  SELECT phone_address(tidy(phone), $region), 'phone', * FROM declared WHERE phone IS NOT NULL)
+SELECT *, {PSEUDONYM.format("concat_ws('|', $list, address, requested_at, basis, ticket)")}
+  AS release_key
+FROM identifiers
+"""  # noqa: S608 - constants of ours; values go in as parameters
+
+_RANKED: Final = """
+CREATE TEMP TABLE ranked AS
+SELECT *, release_key IN (SELECT key FROM spent) OR requested_at + $within <= $as_of AS spent,
+  row_number() OVER (PARTITION BY address ORDER BY requested_at DESC, until DESC NULLS LAST,
+    source, line, basis, ticket) AS place
+FROM addressed WHERE address IS NOT NULL
+"""
+"""The newest release of an address is in place 1; of two as new, the one that releases less."""
+
+_ALIVE: Final = """
+SELECT address, channel, until, basis, ticket, requested_by, requested_at, source, line,
+  release_key
+FROM ranked WHERE place = 1 AND NOT spent ORDER BY address
+"""
+
+_LINES: Final = """
+SELECT address || '||' || coalesce(CAST(until AS VARCHAR), '') AS text
+FROM ranked WHERE place = 1 AND NOT spent ORDER BY text
+"""
+
+_PLACES: Final = """
+SELECT replace(concat_ws('|', release_key, requested_by, source, CAST(line AS VARCHAR)), chr(10),
+  ' ') AS text
+FROM ranked WHERE place = 1 AND NOT spent ORDER BY text
+"""
+
+_UNREADABLE: Final = """
+SELECT number, channel FROM addressed WHERE address IS NULL ORDER BY number, channel
+"""
+
+_DONE: Final = """
+SELECT number FROM ranked GROUP BY number HAVING bool_and(spent OR place > 1) ORDER BY number
+"""
+"""Declarations of which nothing is left to do."""
+
+
+def compile_releases(
+    engine: Engine,
+    spec: ListSpec,
+    *,
+    as_of: datetime,
+    release_within: timedelta,
+    spent: Collection[str],
+    into: Path,
+) -> tuple[Table, tuple[Place, ...], tuple[Problem, ...]]:
+    """Normalise a list's releases and leave out what is spent.
+
+    Args:
+        engine: an open engine.
+        spec: the list's declaration.
+        as_of: the time at which a release may be too old.
+        release_within: how long after its ``requestedAt`` a release does something.
+        spent: keys of the releases that were carried out.
+        into: the folder for the table.
+
+    Returns:
+        A table of address, channel, until (seconds since 1970 UTC; null lets go, else shorten to
+        it), basis, ticket, requested_by, requested_at (seconds), source, line and release_key,
+        sorted by address; the places of releases that do nothing any more; the problems.
+    """
+    with engine.session() as session:
+        normalise.register(session)
+        session.register("declared", _declared(spec.releases))
+        session.register("spent", pa.table({"key": pa.array(sorted(spent), pa.string())}))
+        session.execute(_ADDRESSED, {"region": spec.defaults.region, "list": spec.name})
+        age = release_within // timedelta(seconds=1)
+        session.execute(_RANKED, {"within": age, "as_of": seconds(as_of)})
+        table = keep(engine, session, rows=_ALIVE, lines=_LINES, places=_PLACES, into=into)
+        done = tuple(spec.releases[number].place for (number,) in session.execute(_DONE).fetchall())
+        return table, done, _problems(session, spec)
+
+
+def _declared(releases: Sequence[ReleaseSpec]) -> pa.Table:
+    """Return declarations as columns, numbered from 0."""
+    text, whole = pa.string(), pa.int64()
+    ends = [release.suppress_until for release in releases]
+    columns = {
+        "number": (range(len(releases)), whole),
+        "email": ([release.email for release in releases], text),
+        "phone": ([release.phone for release in releases], text),
+        "until": ([end and seconds(end) for end in ends], whole),
+        "basis": ([release.basis for release in releases], text),
+        "ticket": ([release.ticket for release in releases], text),
+        "requested_by": ([release.requested_by for release in releases], text),
+        "requested_at": ([seconds(release.requested_at) for release in releases], whole),
+        "source": ([release.place.path for release in releases], text),
+        "line": ([release.place.line for release in releases], whole),
+    }
+    return pa.table({name: pa.array(values, kind) for name, (values, kind) in columns.items()})
+
+
+def _problems(session: duckdb.DuckDBPyConnection, spec: ListSpec) -> tuple[Problem, ...]:
+    wrong = {"email": "not an email address", "phone": "not a phone number that could be dialled"}
+    return tuple(
+        Problem(
+            place=spec.releases[number].place,
+            code="SPEC-121",
+            message=f"the release's identifier is {wrong[channel]}",
+        )
+        for number, channel in session.execute(_UNREADABLE).fetchall()
+    )

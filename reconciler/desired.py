@@ -1,0 +1,101 @@
+"""Spec to Desired: the contacts of every list become clean tables.
+
+It looks at every list before it complains, so that all problems are told at once. It never talks
+to the service and never decides what to do.
+"""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from reconciler.contacts.compile import compile_list
+from reconciler.contacts.engine import Engine
+from reconciler.contacts.releases import compile_releases
+from reconciler.errors import SpecError
+from reconciler.model import Desired, DesiredList, ListSpec, Spec
+
+
+def compile(  # noqa: A001 - the verb of the pipeline, always read as desired.compile
+    spec: Spec,
+    *,
+    engine: Engine,
+    as_of: datetime,
+    spent: Collection[str] = (),
+    into: Path,
+    invalid_into: Callable[[str], Path],
+) -> Desired:
+    """Compile every list of a spec, in the order of names.
+
+    Args:
+        spec: as loaded.
+        engine: an open engine.
+        as_of: the time for which lapsed contacts, stale feeds and spent releases are judged.
+        spent: keys of the releases that earlier runs carried out.
+        into: the folder for the tables.
+        invalid_into: says, by a list's name, where its invalid rows go.
+
+    Raises:
+        SpecError: with the problems of all lists, warnings included, in the order of places.
+        EngineError: out of memory or disk.
+    """
+    made = tuple(
+        _compiled(
+            listed,
+            spec,
+            engine=engine,
+            as_of=as_of,
+            spent=spent,
+            into=into,
+            invalid_into=partial(invalid_into, listed.name),
+        )
+        for listed in spec.lists
+    )
+    problems = sorted(problem for listed in made for problem in listed.warnings)
+    errors = sum(problem.severity == "error" for problem in problems)
+    if errors:
+        raise SpecError(
+            f"the contacts of the specs have {errors:,} problem{'s' * (errors > 1)}",
+            problems=tuple(problems),
+        )
+    return Desired(lists=made)
+
+
+def _compiled(
+    listed: ListSpec,
+    spec: Spec,
+    *,
+    engine: Engine,
+    as_of: datetime,
+    spent: Collection[str],
+    into: Path,
+    invalid_into: Callable[[], Path],
+) -> DesiredList:
+    """Compile one list; what is an error is still among its warnings."""
+    contacts = compile_list(
+        engine,
+        listed,
+        base=spec.root.parent,
+        as_of=as_of,
+        into=into,
+        invalid_into=invalid_into,
+    )
+    releases, done, problems = compile_releases(
+        engine,
+        listed,
+        as_of=as_of,
+        release_within=spec.policy.release_within,
+        spent=spent,
+        into=into,
+    )
+    return DesiredList(
+        spec=listed,
+        tenant=spec.tenants[listed.tenant],
+        table=contacts.table,
+        releases=releases,
+        counts=contacts.counts,
+        feeds=contacts.feeds,
+        spent_releases=done,
+        samples=contacts.samples,
+        warnings=(*contacts.problems, *problems),
+    )

@@ -1,0 +1,86 @@
+"""Check the way to each tenant and each list, without writing anything.
+
+It asks what a run would ask first, and says of each answer whether a run would get on with it.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Final
+
+from reconciler.api.port import Reader
+from reconciler.errors import InterruptedRunError, ReconcilerError
+from reconciler.model import Check, ListSpec, Spec, Tenant
+from reconciler.observed import find
+
+_SKEW: Final = timedelta(seconds=30)
+"""Clocks further apart than this are worth a word: ends near now are judged by both."""
+_SUPPRESSION: Final = "suppression"
+
+
+def ping(spec: Spec, *, reader: Callable[[Tenant], Reader]) -> Iterator[Check]:
+    """Yield what was looked at, tenant by tenant and list by list, as it is found.
+
+    Args:
+        spec: the loaded specs; only tenants of selected lists are asked.
+        reader: opens the way to a tenant.
+    """
+    for name in sorted({listed.tenant for listed in spec.lists}):
+        tenant = spec.tenants[name]
+        way = reader(tenant)
+        signed_in = _checked(name, "token", way.sign_in, "given")
+        yield signed_in
+        if not signed_in.ok:
+            continue
+        yield _clock(name, way)
+        for listed in spec.lists:
+            if listed.tenant == name:
+                yield from _list(listed, tenant, way)
+
+
+def _list(listed: ListSpec, tenant: Tenant, way: Reader) -> Iterator[Check]:
+    key = listed.name
+    try:
+        remote = find(listed, tenant, way)
+    except InterruptedRunError:
+        raise
+    except ReconcilerError as error:
+        yield _failed(key, "list", error)
+        return
+    if remote is None:
+        yield Check(subject=key, name="list", ok=True, detail="not there yet, to be created")
+        return
+    yield Check(subject=key, name="list", ok=True, detail=f"id {remote.id}")
+    right = remote.type == _SUPPRESSION
+    detail = remote.type if right else f"{remote.type!r}, expected {_SUPPRESSION!r}: never written"
+    yield Check(subject=key, name="type", ok=right, detail=detail, exit_code=0 if right else 1)
+    yield _checked(key, "contacts", lambda: next(way.pages(remote.id), None), "can be read")
+    if tenant.capabilities.versioned:
+        there = bool(remote.version)
+        detail = "sent" if there else "no ETag: settings cannot be changed safely"
+        yield Check(subject=key, name="version", ok=there, detail=detail, exit_code=1 - there)
+
+
+def _clock(tenant: str, way: Reader) -> Check:
+    """Clocks that differ are told, never an error: ends are counted by the service's clock."""
+    apart = abs(way.skew) > _SKEW
+    seconds = way.skew.total_seconds()
+    direction = "ahead of" if seconds > 0 else "behind"
+    detail = f"{abs(seconds):.0f} s {direction} ours" if seconds else "agrees with ours"
+    return Check(subject=tenant, name="clock", ok=True, detail=detail + " (set one)" * apart)
+
+
+def _checked(subject: str, name: str, ask: Callable[[], object], fine: str) -> Check:
+    try:
+        ask()
+    except InterruptedRunError:
+        raise
+    except ReconcilerError as error:
+        return _failed(subject, name, error)
+    return Check(subject=subject, name=name, ok=True, detail=fine)
+
+
+def _failed(subject: str, name: str, error: ReconcilerError) -> Check:
+    hint = f" ({error.hint})" if error.hint else ""
+    return Check(
+        subject=subject, name=name, ok=False, detail=f"{error}{hint}", exit_code=error.exit_code
+    )

@@ -1,0 +1,133 @@
+"""The contact files that a source's pattern names; their content is only ever hashed here."""
+
+import hashlib
+import itertools
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from reconciler.schema import named, nearest
+from reconciler.spec.codes import Code
+
+_PLAIN: Final = (".csv", ".jsonl", ".ndjson")
+FORMATS: Final = (*map("".join, itertools.product(_PLAIN, ("", ".gz", ".zst"))), ".parquet")
+"""What the name of a contact file may end with."""
+_WILD: Final = re.compile(r"[*?\[]")
+
+
+class SourceError(Exception):
+    """A source is not usable; the code says in which way, the message why."""
+
+    def __init__(self, code: Code, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def find(pattern: str, *, base: Path, repository: Path) -> tuple[Path, ...]:
+    """Return the files that a pattern matches: absolute, sorted, links not resolved.
+
+    Hidden files and folders match only where the pattern names one. A link is followed, but not
+    out of the repository.
+
+    Args:
+        pattern: as the spec has it.
+        base: the folder it is relative to, absolute.
+        repository: the folder that every file must lie in.
+
+    Raises:
+        SourceError: the pattern is none, leaves the repository or matches nothing, or a file has
+            an unsupported format.
+    """
+    try:
+        _check_reach(pattern, base, repository)
+        matched = sorted(set(_matches(pattern, base)))
+        outside = [not file.resolve().is_relative_to(repository.resolve()) for file in matched]
+    except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
+        raise SourceError(Code.SOURCE_MISSING, f"{named(pattern)} is not a pattern") from error
+    if any(outside):
+        raise SourceError(Code.SOURCE_OUTSIDE, _outside(pattern, repository))
+    if not matched:
+        raise SourceError(Code.SOURCE_MISSING, _nothing(pattern, base))
+    for file in matched:
+        _check_format(file)
+    return tuple(matched)
+
+
+def check_pin(files: tuple[Path, ...], sha256: str) -> None:
+    """Hash the one file that a pin stands for, and compare.
+
+    Raises:
+        SourceError: there is more than one file, it cannot be read, or it is another content.
+    """
+    if len(files) != 1:
+        said = f"sha256 pins one file, the pattern matches {len(files)}"
+        raise SourceError(Code.SOURCE_PIN, said)
+    try:
+        with files[0].open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SourceError(Code.SOURCE_PIN, f"the file cannot be read: {error.strerror}") from error
+    if found != sha256.lower():
+        said = f"the file's sha256 is {found[:12]}…, expected {sha256[:12].lower()}…"
+        raise SourceError(Code.SOURCE_PIN, said)
+
+
+def _check_reach(pattern: str, base: Path, repository: Path) -> None:
+    """Refuse a pattern that would look outside the repository, before it looks."""
+    path = PurePosixPath(pattern)
+    fixed = tuple(itertools.takewhile(lambda part: not _WILD.search(part), path.parts))
+    start = (base / Path(*fixed)).resolve()
+    if path.is_absolute() or not start.is_relative_to(repository.resolve()):
+        raise SourceError(Code.SOURCE_OUTSIDE, _outside(pattern, repository))
+    if ".." in path.parts[len(fixed) :]:
+        raise SourceError(Code.SOURCE_OUTSIDE, f"{named(pattern)} goes up after a wildcard")
+
+
+def _matches(pattern: str, base: Path) -> Iterator[Path]:
+    """Yield what a pattern matches; a path that exists as it is written is that file."""
+    exact = base / pattern
+    if exact.is_file():
+        yield _plain(exact)
+        return
+    named = any(_hidden(part) for part in PurePosixPath(pattern).parts)
+    for found in base.glob(pattern):
+        path = _plain(found)
+        below = path.parts[len(base.parts) :] if path.is_relative_to(base) else path.parts[-1:]
+        if found.is_file() and (named or not any(map(_hidden, below))):
+            yield path
+
+
+def _plain(path: Path) -> Path:
+    """Return a path without ``..``, as far as no link stands in the way."""
+    return path.parent.resolve() / path.name if ".." in path.parts else path
+
+
+def _hidden(part: str) -> bool:
+    """Tell whether a part of a path is hidden, as shells see it."""
+    return part.startswith(".") and part not in {".", ".."}
+
+
+def _outside(pattern: str, repository: Path) -> str:
+    """Say that a pattern leads out of the repository."""
+    return f"{named(pattern)} lies outside the repository {repository.name}"
+
+
+def _nothing(pattern: str, base: Path) -> str:
+    """Say that a pattern matches nothing, and which file may be meant."""
+    said = f"{named(pattern)} matches no file"
+    name = PurePosixPath(pattern).name
+    folder = (base / pattern).parent
+    try:
+        near = nearest(name, [file.name for file in folder.iterdir() if file.is_file()])
+    except (OSError, ValueError):
+        return said
+    return f"{said}; did you mean {named(near)}?" if near else said
+
+
+def _check_format(file: Path) -> None:
+    """Refuse a file whose name does not say what it holds."""
+    ending = "".join(file.suffixes[-2:]).lower()
+    if ending not in FORMATS and file.suffix.lower() not in FORMATS:
+        said = f"{named(file.name)} is no contact file; expected {', '.join(FORMATS)}"
+        raise SourceError(Code.SOURCE_FORMAT, said)

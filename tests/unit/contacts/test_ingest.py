@@ -1,0 +1,152 @@
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contact_tables import AS_OF, Contact, at, observe, page, rows
+from reconciler.api.port import PAGE
+from reconciler.contacts import ingest
+from reconciler.contacts.engine import Engine
+from reconciler.errors import EngineError
+
+CONTACTS = (
+    Contact(email="A@Example.com", phone="(555) 123-4567", until=at(30), version=3),
+    Contact(email="b@example.com", reason=None),
+    Contact(phone="+15550100199", until=at(-1)),
+)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[Engine]:
+    """Yield an open engine."""
+    with Engine(key=b"key", spill=tmp_path / "spill") as opened:
+        yield opened
+
+
+def test_a_contact_with_both_identifiers_is_two_rows_of_one_pair(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Both keep the contact's facts and the service's own spelling."""
+    table = observe(engine, tmp_path, CONTACTS[:1])
+
+    found = rows(table)
+
+    facts = {"reason": "DNC", "until": at(30), "version": 3, "pair": 1, "opaque": False}
+    phone = {"address": "+15551234567", "channel": "phone", "spelling": "(555) 123-4567"}
+    email = {"address": "a@example.com", "channel": "email", "spelling": "A@Example.com"}
+    assert [phone | facts, email | facts] == found
+    assert table.rows == 2
+
+
+def test_what_cannot_be_read_is_opaque_and_stays(engine: Engine, tmp_path: Path) -> None:
+    """An unreadable end, an unreadable identifier and no identifier at all: none is dropped."""
+    odd = page([Contact(email="a@example.com"), Contact(phone="call me"), Contact()])
+    odd = odd.set_column(3, PAGE.field("until"), [["31/12/2027", None, None]])
+
+    table = ingest.ingest(engine, [odd], region="US", into=tmp_path)
+
+    found = {(row["address"], row["spelling"], row["opaque"]) for row in rows(table)}
+    assert {(None, "a@example.com", True), (None, "call me", True), (None, None, True)} == found
+
+
+def test_the_unreadable_half_of_a_contact_keeps_its_pair(engine: Engine, tmp_path: Path) -> None:
+    """The other half is an address like any other; a write to it has to carry this one along."""
+    table = observe(engine, tmp_path, [Contact(email="a@example.com", phone="12")])
+
+    found = [(row["address"], row["spelling"], row["pair"], row["opaque"]) for row in rows(table)]
+
+    assert [("a@example.com", "a@example.com", 1, False), (None, "12", 1, True)] == found
+
+
+def test_blank_identifiers_reasons_and_ends_are_absent(engine: Engine, tmp_path: Path) -> None:
+    """Blank text is nothing: no opaque half, no reason, no end."""
+    blank = page([Contact(email="a@example.com", phone=" ", reason="")])
+    blank = blank.set_column(3, PAGE.field("until"), [[" \t"]])
+
+    table = ingest.ingest(engine, [blank], region=None, into=tmp_path)
+
+    found = [(row["address"], row["reason"], row["until"], row["opaque"]) for row in rows(table)]
+    assert [("a@example.com", None, None, False)] == found
+
+
+def test_the_digest_does_not_depend_on_pages_or_order(engine: Engine, tmp_path: Path) -> None:
+    """Equal lists are one file, however they were read."""
+    couple = Contact(email="z@example.com", phone="+15550100100")
+    whole = observe(engine, tmp_path, [*CONTACTS, couple])
+
+    pages = [page([contact]) for contact in (couple, *reversed(CONTACTS))]
+    paged = ingest.ingest(engine, pages, region="US", into=tmp_path)
+
+    assert whole == paged
+    assert [whole.path] == list(tmp_path.glob("*.parquet"))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Contact(email="a@example.com", phone="+15550100100", version=2),
+        Contact(email="A@example.com", phone="+15550100100"),
+        Contact(email="a@example.com", phone="+15550100100", reason="BOUNCE"),
+        Contact(email="a@example.com", phone="+15550100100", until=at(1)),
+    ],
+)
+def test_the_digest_covers_all_a_row_holds(engine: Engine, tmp_path: Path, other: Contact) -> None:
+    """Another version, spelling, reason or end is another table."""
+    one = observe(engine, tmp_path, [Contact(email="a@example.com", phone="+15550100100")])
+
+    two = observe(engine, tmp_path, [other])
+
+    assert one.digest != two.digest
+
+
+def test_two_contacts_are_not_one_with_both_identifiers(engine: Engine, tmp_path: Path) -> None:
+    """Who shares a contact with whom is part of the digest."""
+    both = observe(engine, tmp_path, [Contact(email="a@example.com", phone="+15550100100")])
+
+    apart = observe(
+        engine, tmp_path, [Contact(email="a@example.com"), Contact(phone="+15550100100")]
+    )
+
+    assert both.digest != apart.digest
+
+
+def test_the_file_is_its_owner_s_alone_and_nothing_else_is_left(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Addresses stand in it."""
+    folder = tmp_path / "cache [1]"
+    folder.mkdir()
+
+    table = observe(engine, folder, CONTACTS)
+
+    assert stat.S_IMODE(table.path.stat().st_mode) == 0o600
+    assert [table.path] == list(folder.iterdir())
+
+
+def test_an_empty_list_has_a_table(engine: Engine, tmp_path: Path) -> None:
+    """No rows, and yet a file with all columns."""
+    table = ingest.empty(engine, tmp_path)
+
+    assert table.rows == 0
+    assert rows(table) == []
+
+
+def test_suppressed_counts_addresses_once_and_opaque_rows_each(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Lapsed contacts suppress nobody; what cannot be read is counted in doubt."""
+    more = [Contact(email="a@example.com"), Contact(phone="no"), Contact(phone="12")]
+    table = observe(engine, tmp_path, [*CONTACTS, *more])
+
+    counted = ingest.suppressed(engine, table, as_of=AS_OF)
+
+    assert counted == 5
+
+
+def test_a_folder_that_is_not_there_is_an_error_of_ours(engine: Engine, tmp_path: Path) -> None:
+    """The message names the place, never an address."""
+    with pytest.raises(EngineError, match="absent") as caught:
+        observe(engine, tmp_path / "absent", CONTACTS)
+
+    assert "example.com" not in str(caught.value)

@@ -1,0 +1,134 @@
+"""What stands in a pull request and in the run folder."""
+
+from dataclasses import replace
+
+from view_nouns import (
+    BARE_EMAIL,
+    BARE_PHONE,
+    NOW,
+    PHONE,
+    REJECTED,
+    RELEASES,
+    busy,
+    list_drift,
+    list_plan,
+    outcome,
+    plan,
+    receipt,
+)
+
+from reconciler.model import Change, CreateList, Drift, Failure, Op, Settings, WebhookResult
+from reconciler.views import markdown
+
+
+def test_a_plan_opens_with_its_summary_line() -> None:
+    """Whoever reads one line of a comment reads that."""
+    told = markdown.plan(plan(busy())).split("\n")
+
+    assert (
+        "### Plan: 2 to suppress, 1 to amend, 0 to shorten, 0 to release. "
+        "List size 10,421 -> 10,423. Surplus kept: 4."
+    ) == told[0]
+    assert "| us-dnc | acme | 2 | 1 | 0 | 0 | 10,421 -> 10,423 | 4 |" == told[4]
+
+
+def test_the_details_of_a_plan_are_folded() -> None:
+    """Settings, notes and samples of what is done; what is only kept has no row."""
+    told = markdown.plan(plan(busy()))
+
+    assert "<details><summary>us-dnc: details</summary>" in told
+    assert '- name: "US" -> "US Do Not Call"' in told
+    assert (
+        "| + suppress | +1•••••••567 | DNC | until 2027-12-31T23:59:59Z | contacts/us.csv:12 |"
+    ) in told
+
+
+def test_a_plan_names_refusals_failures_and_lists_to_be_made() -> None:
+    """What needs a person stands unfolded."""
+    new = CreateList(settings=Settings(name="New", description=None, suppress_until=None))
+    failed = Failure(key="eu", message="no such list")
+
+    told = markdown.plan(
+        plan(list_plan(actions=(new,), refusals=(RELEASES,)), failures=(failed,), preview=True)
+    )
+
+    assert "**Refused**\n\n- **us-dnc**: Refused: 120 releases" in told
+    assert "**Failed**\n\n- **eu**: no such list" in told
+    assert '- create the list: name "New", description (none), suppressUntil never' in told
+    assert "Preview as of 2026-11-23T10:15:00Z" in told
+
+
+def test_an_empty_plan_is_short() -> None:
+    """Nothing is folded where there is nothing to fold."""
+    told = markdown.plan(plan(list_plan()))
+
+    assert told.startswith("### No changes. The service matches the specs. Surplus kept: 0.\n")
+    assert "<details>" not in told
+
+
+def test_a_receipt_is_a_report() -> None:
+    """Counts by list, what is not in place, what to pin and what is undelivered."""
+    done = receipt(
+        REJECTED,
+        outcome(batch=2),
+        created={"us-dnc": "9a"},
+        batch_reasons={"us-dnc": "Monthly | sweep"},
+        webhooks=(
+            WebhookResult(
+                key="us-dnc",
+                url="https://crm.example.com",
+                event_id="e",
+                delivered=False,
+                attempts=3,
+                detail="503",
+            ),
+        ),
+    )
+
+    told = markdown.receipt(done)
+
+    assert told.startswith("### Applied: 4 suppressed")
+    assert "| us-dnc | 4 | 0 | 0 | 0 | 0 | 1 | 2 | Monthly \\| sweep |" in told
+    assert "- `us-dnc` was made: pin `listId: 9a`" in told
+    assert "- us-dnc to https://crm.example.com: 503" in told
+    assert "| us-dnc | suppress | 1 | 3 | 2 | partly | INVALID\\_PHONE |" in told
+
+
+def test_drift_is_a_table_by_direction() -> None:
+    """Missing is named critical in the head."""
+    change = Change(field="description", old=None, new="x")
+    listed = list_drift(changes=(change,), notes=("the list has lapsed",), differ=1)
+
+    told = markdown.drift(Drift(as_of=NOW, lists=(listed,)))
+
+    assert told.startswith("### Drift: 1 missing (critical), 4 surplus, 1 differ.\n")
+    assert "| us-dnc | acme | 1 | 4 | 1 | 0 |" in told
+    assert '- description: (none) -> "x"\n- the list has lapsed' in told
+
+
+def test_foreign_text_is_no_markup() -> None:
+    """Neither Markdown nor HTML, in a name or in a title."""
+    listed = replace(busy(), key="<b>x|y", tenant="[a](b)")
+
+    told = markdown.plan(plan(listed))
+
+    assert "<b>" not in told
+    assert "| &lt;b>x\\|y | \\[a\\](b) |" in told
+    assert "<summary>&lt;b&gt;x|y: details</summary>" in told
+
+
+def test_no_report_holds_a_bare_address() -> None:
+    """Samples are masked, and what the service wrote is scrubbed."""
+    bare = tuple(replace(PHONE, address=address) for address in (BARE_PHONE, BARE_EMAIL))
+    samples = {Op.SUPPRESS: bare}
+    listed = replace(busy(), gap=replace(busy().gap, samples=samples))
+
+    told = (
+        markdown.plan(plan(listed))
+        + markdown.drift(Drift(as_of=NOW, lists=(list_drift(samples=samples),)))
+        + markdown.receipt(receipt(replace(REJECTED, detail=f"{BARE_EMAIL} {BARE_PHONE}")))
+    )
+
+    assert BARE_PHONE not in told
+    assert BARE_EMAIL not in told
+    assert "s•••@example.com" in told

@@ -1,0 +1,142 @@
+"""What is told while work goes on."""
+
+import io
+from concurrent.futures import ThreadPoolExecutor
+
+from reconciler.views.progress import progress
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        """It is one."""
+        return True
+
+
+class Hands:
+    """A clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        """Return seconds."""
+        return self.now
+
+
+def test_short_work_says_nothing() -> None:
+    """Work of less than a second leaves no line behind."""
+    stream = io.StringIO()
+
+    with progress(stream=stream, clock=Hands()) as tell:
+        tell("reading us-dnc", 10, 10)
+
+    assert "" == stream.getvalue()
+
+
+def test_lines_tell_rate_and_time_left_at_most_every_two_seconds() -> None:
+    """A log gets a line now and then, and the end of what it saw begin."""
+    stream, clock = io.StringIO(), Hands()
+
+    with progress(stream=stream, clock=clock) as tell:
+        for second in range(4):
+            clock.now = 100.0 + second
+            tell("reading us-dnc", 10_000 * second, 40_000)
+        tell("reading us-dnc", 40_000, 40_000)
+
+    assert (
+        "reading us-dnc: 10,000 of 40,000 (25%), 10,000/s, 3 s left\n"
+        "reading us-dnc: 30,000 of 40,000 (75%), 10,000/s, 1 s left\n"
+        "reading us-dnc: 40,000 of 40,000 (100%), 13,333/s\n"
+    ) == stream.getvalue()
+
+
+def test_work_of_unknown_size_has_no_share() -> None:
+    """A total that nobody knows is not made up."""
+    stream, clock = io.StringIO(), Hands()
+
+    with progress(stream=stream, clock=clock) as tell:
+        tell("reading", 0)
+        clock.now += 2
+        tell("reading", 5_000)
+
+    assert "reading: 5,000, 2,500/s\n" == stream.getvalue()
+
+
+def test_a_notice_is_said_at_once() -> None:
+    """Being told to wait is news within the first second too."""
+    stream = io.StringIO()
+
+    with progress(stream=stream, clock=Hands()) as tell:
+        tell.notice("waiting 3 s\nas asked")
+
+    assert "waiting 3 s as asked\n" == stream.getvalue()
+
+
+def test_quiet_work_says_nothing_at_all() -> None:
+    """Switched off, notices are too."""
+    stream, clock = io.StringIO(), Hands()
+
+    with progress(stream=stream, enabled=False, clock=clock) as tell:
+        tell("reading", 0, 10)
+        clock.now += 60
+        tell("reading", 10, 10)
+        tell.notice("waiting")
+
+    assert "" == stream.getvalue()
+
+
+def test_a_terminal_gets_bars_after_a_second() -> None:
+    """Not before; and notices stand above them."""
+    stream, clock = Terminal(), Hands()
+
+    with progress(stream=stream, clock=clock) as tell:
+        tell("reading us-dnc", 1, 10)
+        early = stream.getvalue()
+        clock.now += 1
+        tell("reading us-dnc", 5, 10)
+        tell("compiling", 5)
+        tell.notice("waiting [3 s]")
+
+    assert "" == early
+    assert "reading us-dnc" in stream.getvalue()
+    assert "5/10" in stream.getvalue()
+    assert "waiting [3 s]\n" in stream.getvalue()
+
+
+def test_bars_without_colour_have_none() -> None:
+    """What moves the cursor stays, colours go."""
+    stream, clock = Terminal(), Hands()
+
+    with progress(stream=stream, clock=clock, color=False) as tell:
+        tell("reading", 1, 10)
+        clock.now += 1
+        tell("reading", 5, 10)
+
+    assert "\x1b[3" not in stream.getvalue()
+    assert "\x1b[1;" not in stream.getvalue()
+
+
+def test_a_terminal_in_ci_gets_lines() -> None:
+    """Where bars are not wanted a terminal is a log."""
+    stream, clock = Terminal(), Hands()
+
+    with progress(stream=stream, bars=False, clock=clock) as tell:
+        clock.now += 2
+        tell("reading", 5, 10)
+
+    assert "reading: 5 of 10 (50%)\n" == stream.getvalue()
+
+
+def test_threads_may_tell_at_once() -> None:
+    """No line is torn."""
+    stream = io.StringIO()
+
+    with (
+        progress(stream=stream, clock=Hands()) as tell,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        list(pool.map(lambda number: tell.notice(f"notice {number}"), range(200)))
+
+    assert {f"notice {number}" for number in range(200)} == set(stream.getvalue().splitlines())
