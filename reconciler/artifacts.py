@@ -118,13 +118,15 @@ def start(
 
 
 def private(folder: Path) -> Path:
-    """Make a folder that only its owner can enter, and return it.
+    """Make a folder, and those above it, that only their owner can enter, and return it.
 
     Raises:
         EvidenceError: it cannot be made.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise _unwritable(folder, error) from error
     return folder

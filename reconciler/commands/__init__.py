@@ -19,27 +19,28 @@ from reconciler.views import human
 from reconciler.views.wording import clean
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None, *, group: click.Group = root) -> int:
     """Run one command line and return its exit code.
 
     Args:
         argv: the arguments, without the program's name; those of the process by default.
+        group: the commands there are.
     """
     args = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # an odd locale must not cost a plan
     with Signals() as signals:
-        code = _run(args, signals)
+        code = _run(group, args, signals)
     return signals.code or code
 
 
-def _run(args: list[str], signals: Signals) -> int:
+def _run(group: click.Group, args: list[str], signals: Signals) -> int:
     """Parse and invoke; whatever is raised ends here."""
-    context = click.Context(root)
+    context = click.Context(group)
     try:
-        with root.make_context(PROGRAM, list(args)) as context:
+        with group.make_context(PROGRAM, list(args)) as context:
             context.meta[frame.SIGNALS] = signals
-            returned = root.invoke(context)
+            returned = group.invoke(context)
             return returned if isinstance(returned, int) else 0
     except SystemExit:
         raise

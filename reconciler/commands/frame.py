@@ -7,7 +7,7 @@ output, talk to standard error. No command catches errors: ``commands.main`` doe
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
@@ -39,6 +39,7 @@ __all__ = [
     "ExistingPath",
     "Globals",
     "answer",
+    "ask",
     "clock",
     "coloured",
     "emit",
@@ -64,6 +65,8 @@ ANSWERED: Final = "reconciler.answered"
 """Keys of the context, for ``commands.main``: how signals come, where artifacts stand, and whether
 standard output has its one JSON document."""
 
+_TELL: Final = "reconciler.tell"
+
 
 def emit(ctx: click.Context, *, human: Text | str, machine: bytes, markdown: str = "") -> None:
     """Write a command's data to standard output, in the chosen format."""
@@ -71,6 +74,7 @@ def emit(ctx: click.Context, *, human: Text | str, machine: bytes, markdown: str
         case "json":
             answer(ctx, machine)
         case "markdown":
+            _rest(ctx)
             _write(sys.stdout, markdown)
         case _:
             show(ctx, human)
@@ -78,12 +82,14 @@ def emit(ctx: click.Context, *, human: Text | str, machine: bytes, markdown: str
 
 def answer(ctx: click.Context, document: bytes) -> None:
     """Write the one JSON document of this command line to standard output."""
+    _rest(ctx)
     ctx.meta[ANSWERED] = True
     _write(sys.stdout, document)
 
 
 def show(ctx: click.Context, text: Text | str, *, err: bool = False) -> None:
     """Write a text and a line feed, never wrapped; styled only on a terminal that wants it."""
+    _rest(ctx)
     stream = sys.stderr if err else sys.stdout
     if isinstance(text, Text) and coloured(ctx, stream):
         console = Console(file=stream, force_terminal=True, highlight=False, soft_wrap=True)
@@ -97,6 +103,15 @@ def talk(ctx: click.Context, text: Text | str) -> None:
     """Say something on standard error that is no data, unless ``--quiet``."""
     if not settings(ctx).quiet:
         show(ctx, text, err=True)
+
+
+def ask(ctx: click.Context, question: str) -> str:
+    """Ask on standard error and return the line that is answered; Ctrl-C interrupts at once."""
+    _rest(ctx)
+    signals = ctx.meta.get(SIGNALS)
+    with signals.interrupting() if signals else nullcontext():
+        _write(sys.stderr, question)
+        return sys.stdin.readline().strip()
 
 
 def coloured(ctx: click.Context, stream: TextIO) -> bool:
@@ -114,7 +129,11 @@ def reporting(ctx: click.Context) -> Iterator[Tell]:
         bars=not os.environ.get("CI"),
         color=coloured(ctx, sys.stderr),
     ) as tell:
-        yield tell
+        ctx.meta[_TELL] = tell
+        try:
+            yield tell
+        finally:
+            del ctx.meta[_TELL]
 
 
 def clock() -> datetime:
@@ -141,6 +160,13 @@ def note_folder(ctx: click.Context, folder: Path) -> None:
 def installed(ctx: click.Context, root: Path) -> Installation:
     """Return the installation's settings for a specs root."""
     return installation(root, state=settings(ctx).state_dir)
+
+
+def _rest(ctx: click.Context) -> None:
+    """Take progress bars off the screen that is about to be written to."""
+    tell = ctx.meta.get(_TELL)
+    if tell:
+        tell.rest()
 
 
 def _write(stream: TextIO, data: str | bytes) -> None:

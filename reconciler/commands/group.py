@@ -75,6 +75,7 @@ class Verbs(click.Group):
 @click.group(
     cls=Verbs,
     commands=_Loaded(),
+    subcommand_metavar="COMMAND [ARGS]...",
     invoke_without_command=True,
     context_settings={
         "auto_envvar_prefix": "RECONCILER",

@@ -50,6 +50,15 @@ class Signals:
         finally:
             self._stop = None
 
+    @contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Let the first signal interrupt again, as while a question waits for its answer."""
+        stop, self._stop = self._stop, None
+        try:
+            yield
+        finally:
+            self._stop = stop
+
     def _arrived(self, number: int, _frame: FrameType | None) -> None:
         self.code = self.code or _CODES[signal.Signals(number)]
         if self._stop is None or self._stop.is_set():

@@ -97,7 +97,7 @@ def _compile(loaded: Spec, settings: Installation) -> Desired:
                 engine=engine,
                 as_of=frame.clock(),
                 into=folder / "tables",
-                invalid_into=settings.state / "cache" / "invalid",
+                invalid_into=lambda key: settings.state / "cache" / "invalid" / f"{key}.csv",
             )
 
 

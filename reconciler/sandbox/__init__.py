@@ -7,7 +7,7 @@ through the WSGI app.
 
 from reconciler.sandbox.app import app
 from reconciler.sandbox.faults import GRAMMAR, Fault, parse
-from reconciler.sandbox.others import Stranger, ensure_list, stranger
+from reconciler.sandbox.others import Stranger, ensure_list, list_ids, stranger
 from reconciler.sandbox.serve import serve, serving
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "Stranger",
     "app",
     "ensure_list",
+    "list_ids",
     "parse",
     "serve",
     "serving",

@@ -5,7 +5,7 @@ administrator would change the service. It checks nothing that HTTP callers are 
 """
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +16,7 @@ from reconciler.errors import NotFoundError
 from reconciler.sandbox import data
 from reconciler.times import zulu
 
-__all__ = ["ListField", "Stranger", "ensure_list", "stranger"]
+__all__ = ["ListField", "Stranger", "ensure_list", "list_ids", "stranger"]
 
 ListField: TypeAlias = Literal["name", "description", "suppressUntil"]
 
@@ -57,6 +57,13 @@ def ensure_list(
             suppress_until=until,
             list_type=list_type,
         )
+
+
+def list_ids(database: Path) -> Mapping[str, str]:
+    """Return the id of every list by its name."""
+    with data.reading(database) as connection:
+        rows = connection.execute("SELECT name, id FROM lists ORDER BY number").fetchall()
+    return {name: list_id for name, list_id in rows}
 
 
 def stranger(database: Path) -> "Stranger":

@@ -40,6 +40,9 @@ class Tell(Protocol):
     def notice(self, text: str) -> None:
         """Say one thing at once, such as that the service asked us to wait."""
 
+    def rest(self) -> None:
+        """Take bars off the screen until the next task, so that others can write there."""
+
 
 @contextmanager
 def progress(
@@ -77,6 +80,9 @@ class _Silence:
     def notice(self, text: str) -> None:
         """Say nothing."""
 
+    def rest(self) -> None:
+        """Rest."""
+
 
 class _Lines:
     """Plain lines, a few a minute, for logs that are read later."""
@@ -107,6 +113,9 @@ class _Lines:
         """Write a line at once."""
         with self._lock:
             self._write(text)
+
+    def rest(self) -> None:
+        """Rest: lines are in nobody's way."""
 
     def _write(self, text: str) -> None:
         self._stream.write(clean(text) + "\n")
@@ -140,8 +149,7 @@ class _Bars:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._running:
-            self._bars.stop()
+        self.rest()
 
     def __call__(self, task: str, done: int, total: int | None = None) -> None:
         """Move a task's bar; it goes when the task is done."""
@@ -158,6 +166,17 @@ class _Bars:
         """Write a line above the bars."""
         with self._lock:
             self._bars.console.print(clean(text), soft_wrap=True, highlight=False, markup=False)
+
+    def rest(self) -> None:
+        """Take the bars away and forget them."""
+        with self._lock:
+            if self._running:
+                self._bars.stop()
+            for task in self._tasks.values():
+                self._bars.remove_task(task)
+            self._tasks.clear()
+            self._running = False
+            self._began = self._clock()
 
 
 class _Rate(ProgressColumn):

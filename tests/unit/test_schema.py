@@ -202,15 +202,15 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_list() -> None:
             "SuppressionList",
             {"defaults": {"reason": "DCN"}},
             (
-                "found `DCN`, expected one of COMPLIANCE, DNC, UNSUBSCRIBE, CUSTOMER_REQUEST, BOUNCE;"
-                " did you mean DNC?"
+                "found `DCN`, expected one of COMPLIANCE, DNC, UNSUBSCRIBE, CUSTOMER_REQUEST,"
+                " BOUNCE; did you mean DNC?"
             ),
         ),
         (
             "SuppressionList",
             {"list": {"suppressUntil": "31/12/2029"}},
             (
-                "found a text of 10 characters, expected never, a date (2029-12-31)"
+                "found `3••••029`, expected never, a date (2029-12-31)"
                 " or a time (2029-12-31T23:59:59Z)"
             ),
         ),

@@ -49,8 +49,8 @@ class HandClock:
 
 
 @dataclass
-class Service:
-    """Answers the steps of its script in turn, and tokens whenever asked; keeps what it saw."""
+class Script:
+    """A service that answers its steps in turn, and tokens whenever asked; keeps what it saw."""
 
     steps: list[Step] = field(default_factory=list)
     tokens: list[Step] = field(default_factory=list)
@@ -94,7 +94,7 @@ def _play(step: Step, request: httpx.Request) -> httpx.Response:
 class World:
     """One tenant's way to a scripted service."""
 
-    service: Service
+    service: Script
     hand: HandClock
     meter: Meter
     stop: threading.Event
@@ -113,7 +113,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """Join the rooms as ``connect`` does, to a scripted service and a hand-moved clock."""
     monkeypatch.setenv("ACME_ID", "acme-client")
     monkeypatch.setenv("ACME_SECRET", SECRET)
-    service, hand, meter, stop = Service(), HandClock(), Meter(), threading.Event()
+    service, hand, meter, stop = Script(), HandClock(), Meter(), threading.Event()
     waits: list[str] = []
     pace = Pace(requests_per_second=1e9, parallelism=4, stop=stop, clock=hand.clock, meter=meter)
     with httpx.Client(transport=httpx.MockTransport(service.answer)) as client:
