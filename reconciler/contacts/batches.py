@@ -111,10 +111,14 @@ couples AS (
     WHERE one.channel <> other.channel AND one.live AND one.address IN (SELECT address FROM slice)),
 known AS (
     SELECT one.address, coalesce(other.address, other.spelling) AS partner
-    FROM slice AS one JOIN slice AS other USING (pair) WHERE one.channel <> other.channel)
+    FROM slice AS one JOIN slice AS other USING (pair) WHERE one.channel <> other.channel),
+doubtful AS (
+    SELECT "row", pair FROM slice
+    WHERE NOT $complete AND until IS NOT NULL OR address IN (FROM longer)
+        OR address IN (SELECT address FROM couples ANTI JOIN known USING (address, partner)))
 SELECT "row" FROM slice
-WHERE NOT $complete AND until IS NOT NULL OR address IN (FROM longer)
-    OR address IN (SELECT address FROM couples ANTI JOIN known USING (address, partner))
+WHERE "row" IN (SELECT "row" FROM doubtful)
+    OR pair IN (SELECT pair FROM doubtful WHERE pair IS NOT NULL)
 ORDER BY "row"
 """  # noqa: S608 - a constant of ours
 
@@ -216,6 +220,8 @@ def longer(
     as_of: datetime | None = None,
 ) -> tuple[int, ...]:
     """Return the numbers of rows that would take suppression away from a list that has moved.
+
+    With one row of a couple goes the other: they are sent together or not at all.
 
     Args:
         engine: an open engine.

@@ -213,10 +213,7 @@ def keep(
     """
     digest = engine.digest(session.sql(lines))
     path = into / f"{digest}-{engine.digest(session.sql(places))[:16]}.parquet"
-    try:
-        into.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise EngineError(f"cannot make the folder {into}: {error.strerror}") from error
+    _private(into)
     if not path.exists():
         at_rest(session, rows, path)
     count = scalar(session, "SELECT count(*) FROM read_parquet($path)", path=literal(path))
@@ -301,9 +298,9 @@ def _is_stale(source: Source, as_of: datetime) -> bool:
 
 def _write_invalid(session: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Write every invalid row, as it came, for those who may see it."""
+    _private(path.parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         session.execute(_ALL_INVALID, {"into": str(draft)})
         draft.replace(path)
@@ -311,3 +308,11 @@ def _write_invalid(session: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise EngineError(f"cannot write {path}: {error.strerror}") from error
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _private(folder: Path) -> None:
+    """Make a folder that only its owner may look into."""
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise EngineError(f"cannot make the folder {folder}: {error.strerror}") from error

@@ -58,11 +58,6 @@ CREATE OR REPLACE TEMP MACRO is_naive(written) AS CASE
 CREATE OR REPLACE TEMP MACRO is_duration(written) AS starts_with(tidy(written), 'P');
 """
 
-_REGISTERED: Final = """
-SELECT DISTINCT function_name FROM duckdb_functions()
-WHERE function_name LIKE 'slow\\_%' ESCAPE '\\' OR function_name = 'duration_end'
-"""
-
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _SETTLED_AFTER: Final = 4
 _FLOATED: Final = re.compile(r"(\+?\d{7,})\.0")
@@ -92,14 +87,21 @@ def register(session: duckdb.DuckDBPyConnection) -> None:
     Each is NULL where its text is NULL, blank or not such a thing (``is_naive``: false).
     """
     with _registering:
-        there = {name for (name,) in session.execute(_REGISTERED).fetchall()}
-        for name, (function, takes, gives) in _FUNCTIONS.items():
-            if name not in there:
+        if not _is_registered(session):
+            for name, (function, takes, gives) in _FUNCTIONS.items():
                 session.create_function(
                     name, function, takes, gives, type=ARROW, null_handling=SPECIAL
                 )
     session.execute("SET VARIABLE blank = $1", [BLANK])
     session.execute(_MACROS)
+
+
+def _is_registered(session: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether some session of this database was here before: functions are the database's."""
+    with suppress(duckdb.CatalogException):
+        session.execute(f"SELECT {next(reversed(_FUNCTIONS))}(NULL, NULL)")
+        return True
+    return False
 
 
 def email_address(written: str) -> str | None:

@@ -124,7 +124,7 @@ def _declared(releases: Sequence[ReleaseSpec]) -> pa.Table:
 
 
 def _problems(session: duckdb.DuckDBPyConnection, spec: ListSpec) -> tuple[Problem, ...]:
-    wrong = {"email": "not an email address", "phone": "not a phone number that could be dialled"}
+    wrong = {"email": "not an email address", "phone": "not a phone number"}
     return tuple(
         Problem(
             place=spec.releases[number].place,

@@ -206,7 +206,7 @@ class _Composer:
         frame = self._stack[-1] if self._stack else None
         awaits_key = frame is not None and frame.key is _NO_KEY and isinstance(frame.node, dict)
         value = event.value if awaits_key else self._resolved(event)
-        if event.style == '"' and not value.isprintable():
+        if event.style == '"' and not event.value.isprintable():
             self._check_escapes(event)
         if event.anchor:
             self._anchors[event.anchor] = value

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -262,6 +262,7 @@ def test_a_literal_secret_has_its_own_code_and_is_never_shown(value: object) -> 
     assert str(value) not in str(faults)
 
 
+@settings(deadline=None)
 @given(
     st.one_of(
         st.from_regex(r"\+?1?[ (.-]?[2-9][0-9]{2}[) .-]{0,2}555[ .-]?01[0-9]{2}", fullmatch=True),
@@ -301,6 +302,7 @@ keys = st.sampled_from(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.one_of(values, st.dictionaries(keys, values)), max_size=4))
 def test_the_short_cut_for_contacts_agrees_with_the_schema(contacts: list[Any]) -> None:
     """A contact is valid by the quick test exactly if the schema itself finds no fault."""
@@ -325,6 +327,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(json_values, st.sampled_from(schema.KINDS))
 def test_any_document_can_be_checked(anything: object, kind: str) -> None:
     """Whatever the document is, the answer is faults."""

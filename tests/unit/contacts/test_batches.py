@@ -231,3 +231,16 @@ def test_a_list_that_moved_keeps_a_second_identifier_it_got(engine: Engine, tmp_
     assert batches.longer(engine, part, now, complete=True, as_of=AS_OF) == (2,)
     later = AS_OF + timedelta(days=2)
     assert batches.longer(engine, part, now, complete=True, as_of=later) == ()
+
+
+def test_a_couple_of_which_one_half_lasts_longer_now_is_kept_whole(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """The numbers are exactly those that are not sent if they are skipped."""
+    part = coupled(engine, tmp_path)
+    now = observe(engine, tmp_path, [Contact(email=A, until=at(5)), Contact(phone=P)])
+
+    kept = batches.longer(engine, part, now, complete=True, as_of=AS_OF)
+
+    assert kept == (0, 1)
+    assert [[2, 3, 4]] == numbers(cut(engine, part, skip=kept))

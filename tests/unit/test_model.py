@@ -1,0 +1,153 @@
+"""What nouns say of themselves, beyond the fields they hold."""
+
+from typing import Literal
+
+import pytest
+
+import builders
+from reconciler.model import (
+    LISTS,
+    Action,
+    Amend,
+    Change,
+    Counts,
+    CreateList,
+    Direction,
+    Feed,
+    ListPlan,
+    Overrides,
+    Plan,
+    Policy,
+    Refusal,
+    Release,
+    Settings,
+    Shorten,
+    Suppress,
+    UpdateList,
+)
+
+EARLY, LATE = "2027-01-01T00:00:00Z", "2028-01-01T00:00:00Z"
+ROWS = builders.table(3)
+TO_EARLIER = Change(field="suppressUntil", old=LATE, new=EARLY)
+RENAMED = Change(field="name", old="B", new="A")
+
+
+def planned(*actions: Action, refusals: tuple[Refusal, ...] = ()) -> Plan:
+    """Return a plan of one list."""
+    listed = ListPlan(
+        key="us-dnc",
+        tenant="acme",
+        remote_id="7f3e2c",
+        version='"1"',
+        actions=actions,
+        refusals=refusals,
+        gap=builders.gap(),
+        counts=Counts(),
+        observed=Settings(),
+        observed_table=ROWS,
+        complete=True,
+        size_before=3,
+        size_after=3,
+    )
+    return Plan(
+        id="p",
+        as_of=builders.NOW,
+        preview=False,
+        lists=(listed,),
+        failures=(),
+        policy=Policy(),
+        overrides=Overrides(),
+    )
+
+
+def test_a_tenant_can_do_what_its_dialect_can() -> None:
+    """Planning asks the tenant and never which dialect it is."""
+    assert builders.tenant().capabilities == LISTS
+
+
+def test_a_reason_alone_overrides_nothing() -> None:
+    """An override is given where a bound is moved, not where one is explained."""
+    assert not Overrides(reason="ticket 12").given
+    assert Overrides(max_releases=5, reason="ticket 12").given
+
+
+def test_the_lapsed_are_not_wanted() -> None:
+    """They stand in the table, and are not to be suppressed."""
+    listed = builders.desired_list(rows=10, counts=Counts(lapsed=3))
+
+    assert listed.wanted == 7
+
+
+@pytest.mark.parametrize(
+    ("invalid", "rows", "expected"), [(0, 5, True), (1, 5, False), (0, 0, False)]
+)
+def test_a_list_is_whole_where_every_row_arrived(
+    invalid: int, rows: int, *, expected: bool
+) -> None:
+    """A row set aside or an empty source means that somebody may be absent by mistake."""
+    feed = Feed(path="a.csv", files=("a.csv",), rows=rows, sha256="0")
+
+    listed = builders.desired_list(counts=Counts(invalid=invalid), feeds=(feed,))
+
+    assert expected == listed.whole
+
+
+@pytest.mark.parametrize(
+    ("field", "old", "new", "expected"),
+    [
+        ("suppressUntil", LATE, EARLY, True),
+        ("suppressUntil", None, EARLY, True),
+        ("suppressUntil", EARLY, LATE, False),
+        ("suppressUntil", EARLY, None, False),
+        ("name", "B", "A", False),
+    ],
+)
+def test_only_an_earlier_end_shortens(
+    field: Literal["name", "suppressUntil"],
+    old: str | None,
+    new: str | None,
+    *,
+    expected: bool,
+) -> None:
+    """To gain an end is to end earlier; to lose it is not, and a name has none."""
+    change = Change(field=field, old=old, new=new)
+
+    assert expected == change.shortens
+
+
+def test_an_update_shortens_where_one_of_its_changes_does() -> None:
+    """One earlier end among many changes counts as releasing the list."""
+    assert UpdateList(changes=(RENAMED, TO_EARLIER)).shortens
+    assert not UpdateList(changes=(RENAMED,)).shortens
+
+
+def test_a_plan_without_actions_is_empty() -> None:
+    """Refusals and notes send nothing."""
+    assert planned().empty
+    assert not planned(Suppress(rows=ROWS)).empty
+
+
+@pytest.mark.parametrize(
+    ("actions", "expected"),
+    [
+        ((), True),
+        ((CreateList(settings=Settings()), Suppress(rows=ROWS), Amend(rows=ROWS)), True),
+        ((Suppress(rows=ROWS), UpdateList(changes=(RENAMED,))), False),
+        ((Suppress(rows=ROWS), Shorten(rows=ROWS)), False),
+        ((Suppress(rows=ROWS), Release(rows=ROWS)), False),
+    ],
+)
+def test_a_plan_that_only_suppresses_says_so(
+    actions: tuple[Action, ...], *, expected: bool
+) -> None:
+    """To change a setting, to shorten or to release is more than to suppress."""
+    assert expected == planned(*actions).suppresses_only
+
+
+def test_a_plan_gathers_the_refusals_of_its_lists() -> None:
+    """All are shown at once."""
+    refusal = Refusal(
+        key="us-dnc", direction=Direction.RELEASE, rule="maxReleases", message="too many"
+    )
+
+    assert planned(refusals=(refusal,)).refusals == (refusal,)

@@ -1,0 +1,239 @@
+"""A service in memory that can die at any request, and remembers what it held after each.
+
+It follows the service's rules of writing: a body that names one identifier replaces the contact
+that carries it. It speaks the port, so the whole program above it is the real one.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Event
+
+import pyarrow as pa
+
+from builders import NOW
+from reconciler import artifacts, desired, observed, pipeline
+from reconciler.api.port import PAGE, Page, RowError, Sent
+from reconciler.artifacts import Run
+from reconciler.contacts.engine import Engine
+from reconciler.errors import NotFoundError, VersionConflictError
+from reconciler.metrics import Meter
+from reconciler.model import (
+    LISTS,
+    Capabilities,
+    Change,
+    Policy,
+    RemoteList,
+    Settings,
+    Spec,
+    Tenant,
+)
+from reconciler.times import parse_time, zulu
+
+LIST = "7f3e2c"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contact:
+    """A contact as the service holds it."""
+
+    email: str | None = None
+    phone: str | None = None
+    reason: str | None = "DNC"
+    until: datetime | None = None
+    version: int = 1
+
+
+class KilledError(BaseException):
+    """The process is gone: nothing that catches exceptions may see it off."""
+
+
+@dataclass(slots=True, kw_only=True)
+class World:
+    """One tenant with one list; satisfies ``Writer``."""
+
+    contacts: list[Contact] = field(default_factory=list)
+    settings: Settings = Settings(name="US Do Not Call", description=None, suppress_until=None)
+    exists: bool = True
+    capabilities: Capabilities = LISTS
+    page: int = 3
+    refuse: frozenset[str] = frozenset()
+    """Identifiers that are never taken."""
+    moves_while_read: bool = False
+    writes_left: int | None = None
+    """How many writes come before the end; ``None`` never ends."""
+    effect_before_end: bool = False
+    """Whether the write at the end still has its effect."""
+    number: int = 1
+    sent: list[list[str]] = field(default_factory=list)
+    """The identifiers of every batch, as sent."""
+    bodies: list[dict[str, object]] = field(default_factory=list)
+    states: list[tuple[Contact, ...]] = field(default_factory=list)
+    """What it held after each write."""
+    writes: list[str] = field(default_factory=list)
+    skew: timedelta = timedelta()
+
+    def sign_in(self) -> None:
+        """Anybody may come in."""
+
+    def get(self, list_id: str) -> RemoteList:
+        """The one list there is."""
+        if not self.exists or list_id != LIST:
+            raise NotFoundError(f"no list {list_id}")
+        return RemoteList(
+            id=LIST,
+            settings=self.settings,
+            type="suppression",
+            count=len(self.contacts),
+            version=f'"{self.number}"',
+        )
+
+    def find(self, name: str) -> RemoteList | None:
+        """The one list there is, if that is its name."""
+        return self.get(LIST) if self.exists and name == self.settings.name else None
+
+    def pages(self, list_id: str) -> Iterator[Page]:
+        """The contacts, a few at a time."""
+        remote = self.get(list_id)
+        for start in range(0, len(self.contacts) + 1, self.page):
+            part = self.contacts[start : start + self.page]
+            if self.moves_while_read:
+                self.number += 1
+            if part:
+                yield Page(contacts=_columns(part), total=remote.count, version=remote.version)
+
+    def create(self, settings: Settings) -> RemoteList:
+        """Make the one list."""
+        with self._write("create"):
+            self.exists = True
+            self.settings = Settings(
+                name=settings.name,
+                description=settings.description or None,
+                suppress_until=settings.suppress_until
+                if isinstance(settings.suppress_until, datetime)
+                else None,
+            )
+        return self.get(LIST)
+
+    def update(self, list_id: str, changes: Sequence[Change], *, version: str) -> RemoteList:
+        """Change settings, if the version is right."""
+        if version != self.get(list_id).version:
+            raise VersionConflictError("moved")
+        with self._write("update"):
+            for change in changes:
+                name = {"suppressUntil": "suppress_until"}.get(change.field, change.field)
+                end = parse_time(change.new) if change.new and name == "suppress_until" else None
+                value = end if name == "suppress_until" else change.new
+                self.settings = replace(self.settings, **{name: value})
+        return self.get(list_id)
+
+    def send(self, list_id: str, batch: pa.Table) -> Sent:
+        """Upsert a batch: each body replaces the contact that carries its identifier."""
+        rows = batch.to_pylist()
+        self.sent.append([row["email"] or row["phone"] for row in rows])
+        self.bodies += rows
+        errors = []
+        with self._write("send"):
+            for index, row in enumerate(rows):
+                identifier = row["email"] or row["phone"]
+                if identifier in self.refuse:
+                    errors.append(RowError(index=index, code="REFUSED"))
+                    continue
+                self._upsert(row)
+        return Sent(taken=True, errors=tuple(errors), version=self.get(list_id).version)
+
+    def _upsert(self, row: dict[str, object]) -> None:
+        email, phone = row["email"], row["phone"]
+        until = row["until"]
+        new = Contact(
+            email=email,  # type: ignore[arg-type]
+            phone=phone,  # type: ignore[arg-type]
+            reason=row["reason"],  # type: ignore[arg-type]
+            until=datetime.fromtimestamp(until, UTC) if isinstance(until, int) else None,
+            version=row["version"],  # type: ignore[arg-type]
+        )
+        self.contacts = [
+            one
+            for one in self.contacts
+            if not (email and one.email == email) and not (phone and one.phone == phone)
+        ]
+        self.contacts.append(new)
+
+    @contextmanager
+    def _write(self, what: str) -> Iterator[None]:
+        """Count a write; at the end of the world it may still have its effect."""
+        ends = self.writes_left == 0
+        if self.writes_left is not None:
+            self.writes_left -= 1
+        if ends and not self.effect_before_end:
+            raise KilledError
+        yield
+        self.number += 1
+        self.writes.append(what)
+        self.states.append(tuple(self.contacts))
+        if ends:
+            raise KilledError
+
+
+@contextmanager
+def running(
+    *, clock: Callable[[], datetime] = lambda: NOW, folder: Path | None = None
+) -> Iterator[Run]:
+    """A run in a folder of its own, or in one that earlier runs have used."""
+    with TemporaryDirectory() as temporary:
+        state = folder or Path(temporary) / "state"
+        with Engine(key=b"k" * 32, spill=state / "spill", memory="1GB") as engine:
+            yield artifacts.start(
+                "test",
+                state=state,
+                root=Path(temporary),
+                engine=engine,
+                meter=Meter(),
+                clock=clock,
+                stop=Event(),
+                tell=lambda _: None,
+                progress=lambda *_: None,
+            )
+
+
+def prepare(spec: Spec, world: World, run: Run, *, as_of: datetime = NOW) -> pipeline.Prepared:
+    """Compile and observe a spec that needs no files."""
+    wanted = desired.compile(
+        spec,
+        engine=run.engine,
+        as_of=as_of,
+        into=artifacts.private(run.cache),
+        invalid_into=lambda key: run.tables(key) / "invalid.csv",
+    )
+    look = observed.Look(run=run, as_of=as_of, known={}, fresh=True)
+    seen = observed.observe(wanted, reader=lambda _: world, look=look)
+    return pipeline.Prepared(spec=spec, desired=wanted, observed=seen)
+
+
+def spec_of(tenant: Tenant, *lists: object, policy: Policy) -> Spec:
+    """A spec of these lists."""
+    return Spec(
+        root=Path("specs"),
+        tenants={tenant.name: tenant},
+        lists=lists,  # type: ignore[arg-type]
+        policy=policy,
+    )
+
+
+def _columns(contacts: Sequence[Contact]) -> pa.Table:
+    return pa.Table.from_pylist(
+        [
+            {
+                "email": one.email,
+                "phone": one.phone,
+                "reason": one.reason,
+                "until": zulu(one.until) if one.until else None,
+                "version": one.version,
+            }
+            for one in contacts
+        ],
+        schema=PAGE,
+    )
