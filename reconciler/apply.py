@@ -8,7 +8,7 @@ suppressions go on and nobody is let go.
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Final, assert_never
 
 import pyarrow as pa
@@ -29,6 +29,7 @@ from reconciler.errors import (
 from reconciler.journal import Journal
 from reconciler.model import (
     RELEASE_AHEAD,
+    RELEASE_SLACK,
     Action,
     Amend,
     Change,
@@ -47,14 +48,13 @@ from reconciler.model import (
     UpdateList,
 )
 from reconciler.reading import Reading, read
+from reconciler.times import whole_seconds
 
 _SIDE_BY_SIDE: Final = 8
 _REBASES: Final = 3
 """How often a guarded write is tried again on a list that moved in fields we do not touch."""
 _CREATIONS: Final = 3
 _SETTING: Final = frozenset({"CreateList", "UpdateList"})
-_GRACE: Final = timedelta(minutes=1)
-"""How much later than asked for a released contact may end and still count as released."""
 _SUPPRESSING: Final = frozenset({Op.SUPPRESS, Op.AMEND, Op.PART})
 
 
@@ -350,7 +350,7 @@ def _send(action: RowAction, work: _Work, *, skip: Collection[int] = frozenset()
 
 def _timed(batch: pa.Table, work: _Work) -> pa.Table:
     """Give a batch of releases its end, counted from now."""
-    end = int((work.now() + RELEASE_AHEAD + timedelta(seconds=1)).timestamp())
+    end = int(whole_seconds(work.now() + RELEASE_AHEAD).timestamp())
     at = batch.schema.get_field_index("until")
     return batch.set_column(at, batch.schema.field(at), pa.array([end] * batch.num_rows))
 
@@ -419,7 +419,7 @@ def _read_back(work: _Work) -> None:
         gap=work.listed.gap.rows,
         observed=again.table,
         as_of=work.now(),
-        window_end=work.now() + RELEASE_AHEAD + _GRACE,
+        window_end=work.now() + RELEASE_AHEAD + RELEASE_SLACK,
         **columns(fates(work.outcomes)),
     )
     differs = ", ".join(f"{count:,} {what}" for what, count in found.items() if count)

@@ -21,6 +21,7 @@ __all__ = [
     "LISTS",
     "REASONS",
     "RELEASE_AHEAD",
+    "RELEASE_SLACK",
     "UNMANAGED",
     "Action",
     "Amend",
@@ -87,6 +88,9 @@ CHANNELS: Final = ("email", "phone")
 
 RELEASE_AHEAD: Final = timedelta(minutes=10)
 """How far ahead a release by expiry sets the end, since the service refuses past dates."""
+
+RELEASE_SLACK: Final = timedelta(minutes=1)
+"""How much later than that a contact may end and still count as let go: clocks are in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

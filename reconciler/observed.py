@@ -18,6 +18,7 @@ from reconciler.contacts import compare, ingest
 from reconciler.errors import InterruptedRunError, NotFoundError, ReconcilerError
 from reconciler.model import (
     RELEASE_AHEAD,
+    RELEASE_SLACK,
     Desired,
     DesiredList,
     Failure,
@@ -32,6 +33,8 @@ from reconciler.model import (
 )
 from reconciler.reading import Reading, read
 
+_WINDOW: Final = RELEASE_AHEAD + RELEASE_SLACK
+"""A contact that ends within this has been let go already."""
 _SIDE_BY_SIDE: Final = 8
 """Lists read at a time; their requests still share each tenant's limits."""
 
@@ -133,7 +136,7 @@ def _absent(wanted: DesiredList, look: Look) -> ObservedList:
         complete=True,
         table=table,
         size=0,
-        gap=_gap(wanted, table, look, window_end=look.as_of + RELEASE_AHEAD),
+        gap=_gap(wanted, table, look, window_end=look.as_of + _WINDOW),
         known_id=look.known.get(wanted.spec.name),
     )
 
@@ -142,7 +145,7 @@ def _measured(wanted: DesiredList, reading: Reading, reader: Reader, look: Look)
     end = reading.remote.settings.suppress_until
     lapsed = isinstance(end, datetime) and end <= look.as_of
     held = ingest.suppressed(look.run.engine, reading.table, as_of=look.as_of)
-    window_end = look.as_of + RELEASE_AHEAD + max(reader.skew, timedelta())
+    window_end = look.as_of + _WINDOW + max(reader.skew, timedelta())
     return ObservedList(
         key=wanted.spec.name,
         remote=reading.remote,

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from builders import NOW, list_spec, place
@@ -23,6 +24,9 @@ EMAILS = ("ada@example.com", "bob@example.com", "cyd@example.com")
 ADDRESSES = PHONES + EMAILS
 OPEN = Policy(max_release_share=Decimal(1), max_release_count=1000)
 """A policy that refuses nothing."""
+
+worldly = settings(max_examples=settings().max_examples * 2 // 5)
+"""For properties that run the whole program: two fifths of the profile's examples."""
 
 reasons = st.sampled_from(REASONS)
 ends = st.sampled_from(

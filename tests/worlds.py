@@ -34,6 +34,7 @@ from reconciler.model import (
 from reconciler.times import parse_time, zulu
 
 LIST = "7f3e2c"
+HELD = Settings(name="US Do Not Call", description=None, suppress_until=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ class World:
     """One tenant with one list; satisfies ``Writer``."""
 
     contacts: list[Contact] = field(default_factory=list)
-    settings: Settings = Settings(name="US Do Not Call", description=None, suppress_until=None)
+    settings: Settings = HELD
     exists: bool = True
     capabilities: Capabilities = LISTS
     page: int = 3
@@ -124,10 +125,14 @@ class World:
             raise VersionConflictError("moved")
         with self._write("update"):
             for change in changes:
-                name = {"suppressUntil": "suppress_until"}.get(change.field, change.field)
-                end = parse_time(change.new) if change.new and name == "suppress_until" else None
-                value = end if name == "suppress_until" else change.new
-                self.settings = replace(self.settings, **{name: value})
+                match change.field:
+                    case "name":
+                        self.settings = replace(self.settings, name=str(change.new))
+                    case "description":
+                        self.settings = replace(self.settings, description=change.new)
+                    case "suppressUntil":
+                        end = parse_time(change.new) if change.new else None
+                        self.settings = replace(self.settings, suppress_until=end)
         return self.get(list_id)
 
     def send(self, list_id: str, batch: pa.Table) -> Sent:

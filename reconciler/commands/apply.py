@@ -17,6 +17,7 @@ from reconciler.saved import SavedPlan
 from reconciler.views import human, machine, markdown
 
 _PLAN: Final = ".json"
+_QUESTION: Final = "Apply this plan? Only 'yes' is taken as a yes: "
 
 
 @click.command("apply")
@@ -90,7 +91,7 @@ def command(
             run.write("plan.json", wiring.document(run, made, prepared.spec, chosen))
             if frame.wanted_format(ctx) == "text":
                 frame.show(ctx, human.plan(made))
-            if not (made.empty or approved or auto_approve or _says_yes()):
+            if not (made.empty or approved or auto_approve or frame.ask(ctx, _QUESTION) == "yes"):
                 ending.code = 1
                 frame.talk(ctx, "Nothing was applied.")
                 return ending.code
@@ -137,12 +138,6 @@ def _as_approved(
         )
     now = prepared.plan(as_of=run.clock(), overrides=allowed)
     return now if allowed.given else deciding.within(now, made)
-
-
-def _says_yes() -> bool:
-    """Ask, on standard error, for the whole word."""
-    click.echo("Apply this plan? Only 'yes' is taken as a yes: ", err=True, nl=False)
-    return sys.stdin.readline().strip() == "yes"
 
 
 def _show(ctx: click.Context, made: Plan, done: Receipt, run: Run) -> None:

@@ -175,7 +175,15 @@ def compile_list(
     """
     with engine.session() as session:
         readings = _judge(session, spec, base=base)
-        table = keep(engine, session, rows=_CLEAN, lines=_LINES, places=_PLACES, into=into)
+        table = keep(
+            engine,
+            session,
+            rows=_CLEAN,
+            lines=_LINES,
+            places=_PLACES,
+            into=into,
+            kind="desired",
+        )
         counts = _counts(session, spec, as_of)
         feeds, wrong = _feeds(spec, readings, as_of)
         problems = (*wrong, *findings.of_list(spec, counts, as_of=as_of))
@@ -200,6 +208,7 @@ def keep(
     lines: str,
     places: str,
     into: Path,
+    kind: str,
 ) -> Table:
     """Write a table once; one with equal content from equal places is there already.
 
@@ -210,9 +219,10 @@ def keep(
         lines: selects its content for the digest, one text a row, sorted.
         places: selects, likewise, what else must be equal for a file to be used again.
         into: the folder for the file.
+        kind: begins the file's name: empty tables of two kinds have one digest, not one schema.
     """
     digest = engine.digest(session.sql(lines))
-    path = into / f"{digest}-{engine.digest(session.sql(places))[:16]}.parquet"
+    path = into / f"{kind}-{digest}-{engine.digest(session.sql(places))[:16]}.parquet"
     _private(into)
     if not path.exists():
         at_rest(session, rows, path)

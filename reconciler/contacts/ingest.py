@@ -122,7 +122,7 @@ def ingest(engine: Engine, pages: Iterable[pa.Table], *, region: str | None, int
             session.unregister("page")
         session.execute(_ARRANGE)
         digest = engine.digest(session.sql(_OBSERVED_LINES))
-        path = into / f"{digest}.parquet"
+        path = into / f"observed-{digest}.parquet"
         if not path.exists():
             at_rest(session, _OBSERVED, path)
         rows = scalar(session, "SELECT count(*) FROM arranged")

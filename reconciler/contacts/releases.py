@@ -99,7 +99,15 @@ def compile_releases(
         session.execute(_ADDRESSED, {"region": spec.defaults.region, "list": spec.name})
         age = release_within // timedelta(seconds=1)
         session.execute(_RANKED, {"within": age, "as_of": seconds(as_of)})
-        table = keep(engine, session, rows=_ALIVE, lines=_LINES, places=_PLACES, into=into)
+        table = keep(
+            engine,
+            session,
+            rows=_ALIVE,
+            lines=_LINES,
+            places=_PLACES,
+            into=into,
+            kind="releases",
+        )
         done = tuple(spec.releases[number].place for (number,) in session.execute(_DONE).fetchall())
         return table, done, _problems(session, spec)
 

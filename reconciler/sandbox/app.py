@@ -63,7 +63,7 @@ def app(
         SettingError: the file cannot be used.
     """
     data.prepare(database)
-    service = _Service(database, now, max_page, token_lifetime)
+    service = _Rooms(database, now, max_page, token_lifetime)
     made = falcon.App(middleware=[_Admission(service)])
     made.set_error_serializer(wire.describe)
     made.add_error_handler(rules.RuleError, wire.refuse)
@@ -75,7 +75,7 @@ def app(
 
 
 @dataclass(frozen=True, slots=True)
-class _Service:
+class _Rooms:
     """What every part of the app needs to know."""
 
     database: Path
@@ -91,7 +91,7 @@ class _Service:
 class _Admission:
     """Lets nobody past the token endpoint without a token."""
 
-    service: _Service
+    service: _Rooms
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
         if req.path == TOKEN_PATH:
@@ -110,7 +110,7 @@ class _Admission:
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    service: _Service
+    service: _Rooms
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
         form = urllib.parse.parse_qs(wire.read_body(req, _FORM).decode("utf-8", "replace"))
@@ -146,7 +146,7 @@ def _deny(resp: falcon.Response, code: HTTPStatus, error: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Lists:
-    service: _Service
+    service: _Rooms
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         with data.reading(self.service.database) as connection:
@@ -172,7 +172,7 @@ class _Lists:
 
 @dataclass(frozen=True, slots=True)
 class _OneList:
-    service: _Service
+    service: _Rooms
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, list_id: str) -> None:
         with data.reading(self.service.database) as connection:
@@ -205,7 +205,7 @@ class _OneList:
 
 @dataclass(frozen=True, slots=True)
 class _Contacts:
-    service: _Service
+    service: _Rooms
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, list_id: str) -> None:
         skip = req.get_param_as_int("skip", min_value=0, max_value=_LARGEST_SKIP, default=0)

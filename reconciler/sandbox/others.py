@@ -63,7 +63,7 @@ def list_ids(database: Path) -> Mapping[str, str]:
     """Return the id of every list by its name."""
     with data.reading(database) as connection:
         rows = connection.execute("SELECT name, id FROM lists ORDER BY number").fetchall()
-    return {name: list_id for name, list_id in rows}
+    return dict(rows)
 
 
 def stranger(database: Path) -> "Stranger":

@@ -16,7 +16,7 @@ from reconciler.model import (
     Policy,
     Suppress,
 )
-from strategies import ADDRESSES, OPEN, held, lists, policies
+from strategies import ADDRESSES, OPEN, held, lists, policies, worldly
 from worlds import Contact, KilledError, World, prepare, running, spec_of
 
 FOREVER = datetime.max.replace(tzinfo=NOW.tzinfo)
@@ -49,6 +49,7 @@ def may_shorten(spec: ListSpec) -> set[str]:
     return {str(one.email or one.phone) for one in spec.releases} - wanted(spec)
 
 
+@worldly
 @given(spec=lists(), contacts=held())
 def test_apply_then_plan_is_empty(spec: ListSpec, contacts: list[Contact]) -> None:
     """What was applied is not planned again."""
@@ -66,6 +67,7 @@ def test_apply_then_plan_is_empty(spec: ListSpec, contacts: list[Contact]) -> No
     assert again.empty, again.lists[0].actions
 
 
+@worldly
 @given(
     spec=lists(),
     contacts=held(),
@@ -92,6 +94,7 @@ def test_a_stop_anywhere_never_releases_a_wanted_contact(
             assert after.get(address, NOW) >= before[address]
 
 
+@worldly
 @given(spec=lists(), contacts=held(), cut=st.integers(0, 5), effect=st.booleans())
 def test_running_again_finishes_what_was_cut_off(
     spec: ListSpec, contacts: list[Contact], cut: int, effect: bool
@@ -115,6 +118,7 @@ def test_running_again_finishes_what_was_cut_off(
     assert wanted(spec) <= blocked(world.contacts).keys()
 
 
+@worldly
 @given(spec=lists(), contacts=held(), data=st.data())
 def test_order_does_not_change_the_plan_id(
     spec: ListSpec, contacts: list[Contact], data: st.DataObject
@@ -133,6 +137,7 @@ def test_order_does_not_change_the_plan_id(
         assert first.plan(as_of=NOW).id == second.plan(as_of=NOW).id
 
 
+@worldly
 @given(spec=lists(), contacts=held(), policy=policies)
 def test_a_refused_action_is_never_sent_and_never_holds_back_a_suppression(
     spec: ListSpec, contacts: list[Contact], policy: Policy
@@ -156,6 +161,7 @@ def test_a_refused_action_is_never_sent_and_never_holds_back_a_suppression(
         assert wanted(spec) <= blocked(world.contacts).keys()
 
 
+@worldly
 @given(spec=lists(), contacts=held())
 def test_nothing_is_released_after_an_incomplete_read(
     spec: ListSpec, contacts: list[Contact]
@@ -174,6 +180,7 @@ def test_nothing_is_released_after_an_incomplete_read(
         assert action.rows == listed.gap.endless_missing
 
 
+@worldly
 @given(spec=lists(), contacts=held())
 def test_no_identifier_stands_twice_in_a_batch(spec: ListSpec, contacts: list[Contact]) -> None:
     """A batch with an identifier twice would be refused whole."""
@@ -187,6 +194,7 @@ def test_no_identifier_stands_twice_in_a_batch(spec: ListSpec, contacts: list[Co
         assert len(set(batch)) == len(batch)
 
 
+@worldly
 @given(
     spec=lists(),
     contacts=held(),
