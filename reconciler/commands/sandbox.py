@@ -1,6 +1,7 @@
 """``sandbox``: serve a small copy of the service on this machine, until a signal ends it."""
 
 from pathlib import Path
+from typing import Final
 
 import click
 
@@ -11,7 +12,11 @@ from reconciler.config import STATE
 from reconciler.views import machine
 
 
-@click.command("sandbox", epilog=f"A fault is written {sandbox.GRAMMAR.partition(chr(10))[0]}")
+_EPILOG: Final = "\n\n".join(f"\b\n{part}" for part in sandbox.GRAMMAR.split("\n\n"))
+"""How a fault is written, its lines kept as they are."""
+
+
+@click.command("sandbox", epilog=f"A fault is written so:\n\n{_EPILOG}")
 @click.option("--host", default="127.0.0.1", show_default=True, help="A loopback address.")
 @click.option(
     "--port",
