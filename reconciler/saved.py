@@ -91,11 +91,18 @@ def read(path: Path, *, root: Path, now: datetime) -> SavedPlan:
         )
     if claimed != _digest(held):
         raise StalePlanError(f"{path} was edited after it was made", hint=_AGAIN)
+    try:
+        _still_good(path, held, now)
+        return _believed(held, root)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise SettingError(f"{path} is not a plan file") from error
+
+
+def _still_good(path: Path, held: Mapping[str, Any], now: datetime) -> None:
     if held["preview"]:
         raise StalePlanError(f"{path} is a preview (--as-of) and is never applied", hint=_AGAIN)
     if not parse_time(held["as_of"]) <= now < parse_time(held["expires_at"]):
         raise StalePlanError(f"{path} expired at {held['expires_at']}", hint=_AGAIN)
-    return _believed(held, root)
 
 
 _AGAIN: Final = "make a new one: reconciler plan --out PLAN"

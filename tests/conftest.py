@@ -61,3 +61,4 @@ def _own_environment(empty_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         if name.startswith("RECONCILER_") or name in COLOURS:
             monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(empty_home))
+    monkeypatch.setenv("TERM", "xterm-256color")

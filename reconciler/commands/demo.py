@@ -6,11 +6,13 @@ commands print; nothing is prepared but the example specs.
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import chdir, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -45,6 +47,8 @@ class Teller:
 
     ctx: click.Context
     steps: Iterator[int]
+    program: str
+    """How the user calls this program, from any folder."""
 
     def heading(self, title: str, why: str) -> None:
         """Begin a chapter."""
@@ -76,8 +80,9 @@ def command(ctx: click.Context) -> int:
     """Tell the story of this tool against the sandbox, in a temporary folder."""
     folder = Path(tempfile.mkdtemp(prefix="reconciler-demo-"))
     shutil.copytree(_examples(), folder / "specs")
+    program = "reconciler" if shutil.which("reconciler") else str(Path(sys.argv[0]).absolute())
     with chdir(folder), _own_settings():
-        _story(Teller(ctx=ctx, steps=iter(range(1, 100))), folder)
+        _story(Teller(ctx=ctx, steps=count(1), program=program), folder)
     return _OK
 
 
@@ -103,11 +108,12 @@ def _story(teller: Teller, folder: Path) -> None:
     _release(teller)
     _evidence(teller)
     teller.show("\n== What to type next", "bold cyan")
+    program = teller.program
     teller.show(f"  cd {folder}")
-    teller.show("  $EDITOR specs/us-dnc.yaml          # add a contact of your own")
-    teller.show("  reconciler plan                    # what would be done, and to whom")
-    teller.show("  reconciler apply                   # do it; asks first")
-    teller.show("  reconciler schema SuppressionList  # every key a spec can have")
+    teller.show("  $EDITOR specs/us-dnc.yaml    # add a contact of your own")
+    teller.show(f"  {program} plan              # what would be done, and to whom")
+    teller.show(f"  {program} apply             # do it; asks first")
+    teller.show(f"  {program} schema SuppressionList   # every key a spec can have")
 
 
 def _first_apply(teller: Teller) -> None:

@@ -13,6 +13,7 @@ from reconciler.model import Drift
 from reconciler.views import human, machine, markdown
 
 _DRIFT: Final = 3
+_FAILED: Final = 1
 
 
 @click.command("drift")
@@ -54,7 +55,10 @@ def command(ctx: click.Context, *, paths: tuple[Path, ...], fail_on: str) -> int
 
 
 def _exit_code(found: Drift, fail_on: str) -> int:
+    """A list that could not be read whole is an error: nobody may take it for one in order."""
+    partial = any(not listed.complete for listed in found.lists)
     drifted = any(listed.missing or listed.differ for listed in found.lists)
     if fail_on == "any":
         drifted |= any(listed.surplus or listed.longer for listed in found.lists)
-    return worst([failure.exit_code for failure in found.failures] + [_DRIFT] * drifted)
+    codes = [failure.exit_code for failure in found.failures]
+    return worst([*codes, *[_DRIFT] * drifted, *[_FAILED] * partial])

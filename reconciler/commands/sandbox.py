@@ -11,7 +11,6 @@ from reconciler.commands.signals import TERMINATED
 from reconciler.config import STATE
 from reconciler.views import machine
 
-
 _EPILOG: Final = "\n\n".join(f"\b\n{part}" for part in sandbox.GRAMMAR.split("\n\n"))
 """How a fault is written, its lines kept as they are."""
 
