@@ -5,10 +5,14 @@ every instant everybody wanted before and after stays suppressed; where anything
 suppressions go on and nobody is let go.
 """
 
-from collections.abc import Collection, Mapping
+import secrets
+import traceback
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Final, assert_never
 
 import pyarrow as pa
@@ -21,12 +25,15 @@ from reconciler.contacts import batches, evidence
 from reconciler.contacts.fates import columns, fates
 from reconciler.delivery import Delivery, deliver
 from reconciler.errors import (
+    EvidenceError,
     InterruptedRunError,
     ReconcilerError,
+    RequestRefusedError,
     ServiceError,
     VersionConflictError,
 )
 from reconciler.journal import Journal
+from reconciler.masking import scrub
 from reconciler.model import (
     RELEASE_AHEAD,
     RELEASE_SLACK,
@@ -53,6 +60,8 @@ from reconciler.times import whole_seconds
 _SIDE_BY_SIDE: Final = 8
 _REBASES: Final = 3
 """How often a guarded write is tried again on a list that moved in fields we do not touch."""
+_JITTER: Final = 0.1
+"""Seconds; before such a write is tried again, anything up to this, then twice and four times."""
 _CREATIONS: Final = 3
 _SETTING: Final = frozenset({"CreateList", "UpdateList"})
 _SUPPRESSING: Final = frozenset({Op.SUPPRESS, Op.AMEND, Op.PART})
@@ -67,7 +76,8 @@ class _Work:
     run: Run
     journal: Journal
     list_id: str = ""
-    version: str = ""
+    remote: RemoteList | None = None
+    """The list as it was before the first write; ``None`` where it was to be made."""
     outcomes: list[Outcome] = field(default_factory=list)
     doubt: str = ""
     """Why nobody is let go any more; empty while nothing speaks against it."""
@@ -145,38 +155,44 @@ def _list(listed: ListPlan, writer: Writer, run: Run, journal: Journal) -> list[
         work.note(step, Status.WITHHELD, detail="interrupted", code=error.exit_code)
     except ReconcilerError as error:
         work.note(step, Status.FAILED, detail=str(error), code=error.exit_code)
+    except Exception as error:  # noqa: BLE001 - what was sent so far must not be forgotten
+        _keep_trace(error, work)
+        detail = f"something unexpected happened: {type(error).__name__}"
+        work.note(step, Status.FAILED, detail=detail, code=ReconcilerError.exit_code)
     return work.outcomes
+
+
+def _keep_trace(error: Exception, work: _Work) -> None:
+    """Put the traceback of what nobody expected into the run folder, scrubbed."""
+    text = scrub("".join(traceback.format_exception(error)))
+    with suppress(EvidenceError):
+        work.run.write(f"crash-{work.listed.key}.txt", text.encode())
 
 
 def _do(action: Action, work: _Work) -> None:
     match action:
         case CreateList(settings=settings):
             _create(settings, work)
-        case UpdateList(changes=changes) if action.shortens:
-            if _may_let_go(action, work):
-                _update(changes, work, version=_again(work).remote.version)
-        case UpdateList(changes=changes):
-            _update(changes, work, version=work.version)
+        case UpdateList(changes=changes) if not action.shortens:
+            _change(changes, work)
         case Amend() if action.rows.op == Op.PART:
             if _may_let_go(action, work):
                 _send(action, work)
         case Suppress() | Amend():
             _send(action, work, skip=_longer_now(action, work))
-        case Shorten() | Release():
-            if _may_let_go(action, work):
-                _let_go(action, work)
+        case UpdateList() | Shorten() | Release():
+            _let_go(action, work)
         case _:
             assert_never(action)
 
 
 def _check_version(work: _Work) -> None:
     """Compare the list with the one the plan was made for, before the first write."""
-    remote = work.writer.get(work.list_id)
-    work.version = remote.version
-    if remote.version != work.listed.version:
+    work.remote = work.writer.get(work.list_id)
+    if work.remote.version != work.listed.version:
         work.run.tell(f"{work.listed.key} has changed since it was read; reading it again")
-        work.moved = _read(work, remote)
-        work.version = work.moved.remote.version
+        work.moved = _read(work, work.remote)
+        work.remote = work.moved.remote
         work.stand_back("the list has changed since it was read", VersionConflictError.exit_code)
 
 
@@ -185,50 +201,90 @@ def _create(settings: Settings, work: _Work) -> None:
     name = str(settings.name)
     if work.writer.find(name):
         raise VersionConflictError(f"a list named {name!r} has appeared since the plan")
+    facts = {"list": work.listed.key, "action": "CreateList"}
     for attempt in range(1, _CREATIONS + 1):
-        intent = work.journal.intent({"list": work.listed.key, "action": "CreateList"})
         try:
-            remote = work.writer.create(settings)
-        except ServiceError as error:
+            remote = _written_down(work, facts, partial(work.writer.create, settings))
+        except ServiceError:
             found = work.writer.find(name)
-            work.journal.outcome(intent, {"error": type(error).__name__})
-            if found is None and attempt < _CREATIONS:
-                continue
-            if found is None:
+            if found is None and attempt == _CREATIONS:
                 raise
+            if found is None:
+                continue
             remote = found
-        else:
-            work.journal.outcome(intent, {"id": remote.id})
         break
-    work.list_id, work.version = remote.id, remote.version
+    work.list_id = remote.id
     work.note("CreateList", Status.DONE, detail=remote.id)
 
 
-def _update(changes: tuple[Change, ...], work: _Work, *, version: str) -> None:
-    """Change settings, guarded by the version; rebased where our fields are untouched."""
-    facts = {"list": work.listed.key, "action": "UpdateList"}
-    for _ in range(_REBASES + 1):
-        intent = work.journal.intent({**facts, "fields": [one.field for one in changes]})
-        try:
-            remote = work.writer.update(work.list_id, changes, version=version)
-        except VersionConflictError:
-            remote = work.writer.get(work.list_id)
-            work.journal.outcome(intent, {"conflict": True})
-            state = _holds(changes, remote)
-            if state == "old":
-                version = remote.version
-                continue
-            if state == "other":
-                break
-        else:
-            work.journal.outcome(intent, {"version": remote.version})
-        work.version = remote.version
-        work.note("UpdateList", Status.DONE, detail=", ".join(one.field for one in changes))
+def _written_down(
+    work: _Work, facts: Mapping[str, object], ask: Callable[[], RemoteList]
+) -> RemoteList:
+    """Ask for a change of the list itself, with a journal line before and one after."""
+    intent = work.journal.intent(facts)
+    try:
+        remote = ask()
+    except ReconcilerError as error:
+        work.journal.outcome(intent, {"error": type(error).__name__})
+        raise
+    work.journal.outcome(intent, {"id": remote.id, "version": remote.version})
+    return remote
+
+
+def _change(changes: tuple[Change, ...], work: _Work) -> None:
+    """Change settings, unless the list has moved and cannot be read whole."""
+    if work.moved and not work.moved.complete:
+        work.note("UpdateList", Status.WITHHELD, detail=work.doubt, code=work.doubt_code)
+    elif work.remote:
+        _update(changes, work, seen=work.remote)
+
+
+def _update(changes: tuple[Change, ...], work: _Work, *, seen: RemoteList) -> None:
+    """Change settings; where that fails nobody is let go, and suppressions go on."""
+    names = ", ".join(one.field for one in changes)
+    try:
+        done = _patched(changes, work, seen=seen)
+    except (RequestRefusedError, ServiceError) as error:
+        work.stand_back("its settings could not be changed", error.exit_code)
+        work.note("UpdateList", Status.FAILED, detail=str(error), code=error.exit_code)
+        return
+    if done:
+        work.note("UpdateList", Status.DONE, detail=names)
         return
     code = VersionConflictError.exit_code
     work.stand_back("its settings were changed by somebody else", code)
-    detail = "somebody else changed " + ", ".join(one.field for one in changes)
-    work.note("UpdateList", Status.WITHHELD, detail=detail, code=code)
+    work.note(
+        "UpdateList", Status.WITHHELD, detail=f"somebody else changed the list: {names}", code=code
+    )
+
+
+def _patched(changes: tuple[Change, ...], work: _Work, *, seen: RemoteList) -> bool:
+    """Send the changes, guarded by the version; rebased as long as our fields are untouched.
+
+    Returns:
+        Whether the list holds them now.
+    """
+    facts = {"list": work.listed.key, "action": "UpdateList", "fields": [c.field for c in changes]}
+    for attempt in range(_REBASES + 1):
+        state = _holds(changes, seen)
+        if state != "old":
+            return state == "new"
+        _jitter(work, attempt)
+        send = partial(work.writer.update, work.list_id, changes, version=seen.version)
+        try:
+            _written_down(work, facts, send)
+        except VersionConflictError:
+            seen = work.writer.get(work.list_id)
+        else:
+            return True
+    return _holds(changes, seen) == "new"
+
+
+def _jitter(work: _Work, attempt: int) -> None:
+    """Let whoever else is at work finish; no wait before the first attempt."""
+    most = _JITTER * 2 ** (attempt - 1) if attempt else 0.0
+    if work.run.stop.wait(secrets.SystemRandom().uniform(0, most)):
+        raise InterruptedRunError("interrupted")
 
 
 def _holds(changes: tuple[Change, ...], remote: RemoteList) -> str:
@@ -252,8 +308,11 @@ def _longer_now(action: Suppress | Amend, work: _Work) -> frozenset[int]:
         engine, action.rows, moved.table, complete=moved.complete, as_of=work.now()
     )
     if longer:
-        why = "the list now suppresses these contacts for longer"
-        work.outcomes.append(_withheld(action, work, rows=len(longer), why=why, changed=longer))
+        why = "the list has changed, and a write might shorten what it now suppresses"
+        code = VersionConflictError.exit_code
+        work.outcomes.append(
+            _withheld(action, work, rows=len(longer), why=why, changed=longer, code=code)
+        )
     return frozenset(longer)
 
 
@@ -278,13 +337,13 @@ def _may_let_go(action: Action, work: _Work) -> bool:
     return False
 
 
-def _let_go(action: Shorten | Release, work: _Work) -> None:
-    """Send the rows whose contact is still what the plan saw, on a list read again."""
-    again = _again(work)
-    if again.doubt:
-        code = VersionConflictError.exit_code
-        work.stand_back(f"the list could not be read again whole: {again.doubt}", code)
-        _may_let_go(action, work)
+def _let_go(action: UpdateList | Shorten | Release, work: _Work) -> None:
+    """Shorten settings, or send the rows whose contact is still what the plan saw."""
+    again = _again_and_sure(action, work)
+    if again is None:
+        return
+    if isinstance(action, UpdateList):
+        _update(action.changes, work, seen=again.remote)
         return
     changed = batches.changed(
         work.run.engine, action.rows, again.table, separated=True, as_of=work.now()
@@ -296,6 +355,24 @@ def _let_go(action: Shorten | Release, work: _Work) -> None:
             _withheld(action, work, rows=len(changed), why=why, changed=changed, code=code)
         )
     _send(action, work, skip=frozenset(changed))
+
+
+def _again_and_sure(action: UpdateList | Shorten | Release, work: _Work) -> Reading | None:
+    """Read the list again before anybody is let go, if anybody may be.
+
+    Returns:
+        The list, whole, with everything in place that this run wrote; else ``None``, and an
+        outcome that says why.
+    """
+    if not _may_let_go(action, work):
+        return None
+    again = _again(work)
+    if again.doubt:
+        code = ServiceError.exit_code if again.failed else VersionConflictError.exit_code
+        work.stand_back(f"the list could not be read again whole: {again.doubt}", code)
+    elif lost := _verified(work, again)["missing"]:
+        work.stand_back(f"{lost:,} contacts that were written are not on the list", 6)
+    return again if not work.doubt or _may_let_go(action, work) else None
 
 
 def _again(work: _Work) -> Reading:
@@ -336,11 +413,10 @@ def _send(action: RowAction, work: _Work, *, skip: Collection[int] = frozenset()
             journal=work.journal,
             facts=facts,
         )
-        work.version = made.version or work.version
         work.outcomes.append(_of_batch(action, work, batch, made, lapse_after))
         done = work.outcomes[-1].last + 1
         work.run.progress(f"{work.listed.key}: {action.rows.op}", done, action.rows.rows)
-        if made.error and not isinstance(made.error, ServiceError):
+        if made.error and not isinstance(made.error, ServiceError | RequestRefusedError):
             raise made.error
     lapsed = batches.lapsed(work.run.engine, action.rows, lapse_after=lapse_after)
     if lapsed:
@@ -414,14 +490,7 @@ def _read_back(work: _Work) -> None:
         work.note("ReadBack", Status.FAILED, detail=f"not read back whole: {again.doubt}", code=1)
         return
     size = again.remote.count if again.remote.count is not None else again.table.rows
-    found = evidence.verify(
-        work.run.engine,
-        gap=work.listed.gap.rows,
-        observed=again.table,
-        as_of=work.now(),
-        window_end=work.now() + RELEASE_AHEAD + RELEASE_SLACK,
-        **columns(fates(work.outcomes)),
-    )
+    found = _verified(work, again)
     differs = ", ".join(f"{count:,} {what}" for what, count in found.items() if count)
     work.outcomes.append(
         Outcome(
@@ -439,6 +508,18 @@ def _read_back(work: _Work) -> None:
         )
     )
     _learn(work, again.remote)
+
+
+def _verified(work: _Work, again: Reading) -> Mapping[str, int]:
+    """Count who is missing on the list, or on it for longer, against what was written so far."""
+    return evidence.verify(
+        work.run.engine,
+        gap=work.listed.gap.rows,
+        observed=again.table,
+        as_of=work.now(),
+        window_end=work.now() + RELEASE_AHEAD + RELEASE_SLACK,
+        **columns(fates(work.outcomes)),
+    )
 
 
 def _learn(work: _Work, remote: RemoteList) -> None:

@@ -159,15 +159,23 @@ def write_once(path: Path, data: bytes) -> Path:
 def replace(path: Path, data: bytes) -> Path:
     """Write a file of the user's own whole, in place of one that may be there.
 
+    What is no plain file, such as ``/dev/stdout``, is written to and never replaced.
+
     Raises:
         EvidenceError: it cannot be written.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        draft.write_bytes(data)
-        draft.replace(path)
+        if path.is_symlink() or (path.exists() and not path.is_file()):
+            path.write_bytes(data)
+        else:
+            draft.write_bytes(data)
+            draft.replace(path)
     except OSError as error:
-        raise EvidenceError(f"{path} cannot be written: {error.strerror}") from error
+        raise EvidenceError(
+            f"{path} cannot be written: {error.strerror}",
+            hint="name a file in a folder that is there and can be written",
+        ) from error
     finally:
         draft.unlink(missing_ok=True)
     return path
@@ -230,7 +238,7 @@ def _commit(root: Path) -> str | None:
     """Return the commit the specs stand on, where git can say."""
     try:
         asked = subprocess.run(  # noqa: S603 - fixed words, no shell
-            ["git", "-C", str(root), "rev-parse", "HEAD"],  # noqa: S607 - git as the user has it
+            ["git", "-C", str(root), "rev-parse", "--verify", "--quiet", "HEAD"],  # noqa: S607 - git as the user has it
             capture_output=True,
             text=True,
             timeout=5,

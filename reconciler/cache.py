@@ -59,7 +59,7 @@ class Shelf:
                 and remote.count is not None
                 and _sha256(table.path) == note["sha256"]
             )
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        except (OSError, AttributeError, KeyError, TypeError, ValueError):
             return None
         return table if believed else None
 

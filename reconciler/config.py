@@ -35,7 +35,7 @@ def installation(root: Path, *, state: Path | None = None) -> Installation:
         SettingError: a setting has a value that is not understood.
     """
     given = state or os.environ.get("RECONCILER_STATE_DIR")
-    memory = os.environ.get("RECONCILER_MEMORY_LIMIT", "1GB")
+    memory = os.environ.get("RECONCILER_MEMORY_LIMIT") or "1GB"
     if not _MEMORY.fullmatch(memory):
         raise SettingError(f"RECONCILER_MEMORY_LIMIT is {memory!r}; expected a size such as 1GB")
     return Installation(
@@ -57,7 +57,7 @@ def secret(reference: str) -> str:
     elif kind == "file":
         try:
             value = Path(name).expanduser().read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError, RuntimeError) as error:  # also not UTF-8, or no such ~user
             raise SettingError(f"the secret file {name} cannot be read") from error
     else:
         raise SettingError("a secret must be given as env:NAME or file:PATH, never literally")
@@ -86,13 +86,14 @@ def pseudonym_key(settings: Installation) -> bytes:
         return _long_enough(path.read_bytes().strip(), str(path))
     except OSError as error:
         raise SettingError(
-            f"the pseudonym key {path} cannot be made or read: {error.strerror}"
+            f"the pseudonym key {path} cannot be made or read: {error.strerror}",
+            hint="check the space and the rights of the state directory",
         ) from error
 
 
 def _offer(path: Path, key: bytes) -> None:
     """Put a key in place whole, unless another process was first: then its key is the one."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             file.write(key + b"\n")

@@ -8,6 +8,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,11 +29,14 @@ class Journal:
         self._path = path
         self._lock = threading.Lock()
         self._number = 0
+        self._size = 0
+        """Bytes of the lines that are whole."""
 
     def __enter__(self) -> Self:
         try:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND
             self._file = os.open(self._path, flags, 0o600)
+            _sync(self._path.parent)
         except OSError as error:
             raise EvidenceError(f"{self._path} cannot be made: {error.strerror}") from error
         return self
@@ -54,19 +58,30 @@ class Journal:
         return self._append({"event": "intent", **facts})
 
     def outcome(self, intent: int, facts: Mapping[str, object]) -> None:
-        """Write down what came of an intent."""
+        """Write down what came of an intent.
+
+        Raises:
+            EvidenceError: it cannot be written.
+        """
         self._append({"event": "outcome", "intent": intent, **facts})
 
     def _append(self, facts: Mapping[str, object]) -> int:
         with self._lock:
-            self._number += 1
-            content = orjson.dumps({"number": self._number, **facts})
+            number = self._number + 1
+            line = seal(orjson.dumps({"number": number, **facts}))
             try:
-                _write_whole(self._file, seal(content))
+                _write_whole(self._file, line)
                 os.fsync(self._file)
             except OSError as error:
+                self._cut()
                 raise EvidenceError(f"{self._path} cannot be written: {error.strerror}") from error
-            return self._number
+            self._number, self._size = number, self._size + len(line)
+            return number
+
+    def _cut(self) -> None:
+        """Take a torn line away, so that a later one can be read."""
+        with suppress(OSError):
+            os.ftruncate(self._file, self._size)
 
 
 def seal(content: bytes) -> bytes:
@@ -76,16 +91,38 @@ def seal(content: bytes) -> bytes:
 
 
 def replay(path: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield the lines that are whole, up to the first that is torn or altered."""
-    with path.open("rb") as file:
-        for raw in file:
-            try:
-                line: Mapping[str, Any] = orjson.loads(raw)["line"]
-            except (orjson.JSONDecodeError, KeyError, TypeError):
-                return
-            if seal(orjson.dumps(line)) != raw:
-                return
-            yield line
+    """Yield the lines that are whole, up to the first that is torn, altered or not there.
+
+    Raises:
+        EvidenceError: there is no journal, or it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                line = _line(raw)
+                if line is None or line.get("number") != number:
+                    return
+                yield line
+    except OSError as error:
+        raise EvidenceError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _line(raw: bytes) -> Mapping[str, Any] | None:
+    """Return what a line says, if it is exactly as it was written."""
+    try:
+        line = orjson.loads(raw)["line"]
+    except (orjson.JSONDecodeError, KeyError, TypeError):
+        return None
+    return line if isinstance(line, dict) and seal(orjson.dumps(line)) == raw else None
+
+
+def _sync(folder: Path) -> None:
+    """Put a new file's name on disk: without it the file is lost, however whole."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write_whole(handle: int, data: bytes) -> None:

@@ -18,6 +18,7 @@ from reconciler.errors import EvidenceError
 FORMAT: Final = 1
 _FIRST: Final = "0" * 64
 _TRIES: Final = 100
+_NAMES: Final = "[0-9]" * 8 + ".json"
 
 
 def append(
@@ -81,11 +82,11 @@ def _files(state: Path) -> Iterator[Mapping[str, Any]]:
         EvidenceError: one cannot be read; what it says may withhold a release, so it is not
             passed over.
     """
-    for path in sorted((state / "ledger").glob("[0-9]*.json")):
+    for path in sorted((state / "ledger").glob(_NAMES)):
         try:
             held = orjson.loads(path.read_bytes())
-            yield {"spent": held["spent"], "lists": held["lists"]}
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError) as error:
+            yield {"spent": tuple(held["spent"]), "lists": dict(held["lists"])}
+        except (OSError, KeyError, TypeError, ValueError) as error:
             raise EvidenceError(
                 f"the ledger file {path} cannot be believed",
                 hint="restore it from a backup; releases carried out before are known from it",
@@ -94,10 +95,8 @@ def _files(state: Path) -> Iterator[Mapping[str, Any]]:
 
 def _last(folder: Path) -> tuple[int, str]:
     """Return the highest number taken and the digest of its file."""
-    newest = max(folder.glob("[0-9]*.json"), default=None)
-    if newest is None:
-        return 0, _FIRST
-    return int(newest.stem), hashlib.sha256(newest.read_bytes()).hexdigest()
+    newest = max(folder.glob(_NAMES), default=None)
+    return (int(newest.stem), _sha256(newest)) if newest else (0, _FIRST)
 
 
 def _digests(folder: Path) -> dict[str, str]:
@@ -110,5 +109,8 @@ def _digests(folder: Path) -> dict[str, str]:
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise EvidenceError(f"{path} cannot be read: {error.strerror}") from error

@@ -7,7 +7,7 @@ it only tells people who holds it and since when, and is never believed about an
 import os
 import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -55,6 +55,7 @@ def held(
 
     Raises:
         LockHeldError: another run still holds it after ``timeout``.
+        EvidenceError: the lock, or the sign of who holds it, cannot be written.
     """
     sign = private(folder) / f"{key}.json"
     lock = FileLock(folder / f"{key}.lock", timeout=timeout, mode=0o600)
@@ -72,11 +73,21 @@ def held(
         if left:
             note(f"the lock of {key} is taken over from {left}, which ended without releasing it")
         me = Holder(run=run, host=platform.node(), pid=os.getpid(), since=zulu(since))
-        sign.write_bytes(orjson.dumps(asdict(me)))
+        _write(sign, me)
         yield
     finally:
-        sign.unlink(missing_ok=True)
+        with suppress(OSError):
+            sign.unlink()
         lock.release()
+
+
+def _write(sign: Path, holder: Holder) -> None:
+    flags = os.O_CREAT | os.O_TRUNC | os.O_WRONLY
+    try:
+        with os.fdopen(os.open(sign, flags, 0o600), "wb") as file:
+            file.write(orjson.dumps(asdict(holder)))
+    except OSError as error:
+        raise EvidenceError(f"{sign} cannot be written: {error.strerror}") from error
 
 
 def _read(sign: Path) -> Holder | None:

@@ -1,15 +1,32 @@
 """What of an address may be shown; pure.
 
 Every text that leaves the places where addresses may live goes through here. It never decides
-whether something *is* an address in doubt: what looks like one is masked.
+whether something *is* an address in doubt: what looks like one is masked. Times, names of runs
+and digests do not look like one.
 """
 
 import re
 
 _DOT = "•"
-_EMAIL = re.compile(r"[^\s@<>\"',;:(){}\[\]=]+@[^\s@<>\"',;:(){}\[\]=]+")
-_PHONE = re.compile(r"(?<![\w-])\+?\(?\d(?:[\s().\-/]{0,3}\d){6,}(?![\w-])")
+_WORD = re.compile(r"[^\s<>,;:]+")
+_AT = "%40"
+"""How an ``@`` looks inside a URL."""
+_OPENING = "\"'`=([{/\\" + _DOT
+"""What may stand before an email without being part of it, as far as anybody can tell."""
+_TIME = (
+    r"(?<![^\W_])(?:19|2\d|99)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
+    r"(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d(?::?\d\d)?)?)?(?!-?\d)"
+)
+_DIGITS = r"\(?\d(?:[\s().\-/\u2010-\u2015]{0,3}\d){6,}"
+_NUMBER = re.compile(
+    rf"(?P<time>{_TIME})"
+    rf"|\+{_DIGITS}"  # with its plus it is a phone number whatever stands around it
+    rf"|(?<![\w-]){_DIGITS}(?:(?![\w-])|(?=(?i:x|ext)))"
+    r"|(?<![^\W_])\d{10,15}(?![^\W_])"  # too long for a date in a file's name
+)
 _TAIL = 3
+_SHORTEST = 7
+"""Digits a number must have for its end to be shown."""
 
 
 def mask(address: str) -> str:
@@ -22,11 +39,26 @@ def mask(address: str) -> str:
     if at:
         return f"{local[:1]}{_DOT * 3}@{domain}"
     digits = address.lstrip("+")
-    shown = "+" * (address != digits) + digits[:1]
-    return shown + _DOT * max(len(digits) - 1 - _TAIL, 3) + digits[-_TAIL:]
+    head, tail = digits[:1], digits[-_TAIL:] if len(digits) >= _SHORTEST else ""
+    hidden = max(len(digits) - len(head) - len(tail), _TAIL)
+    return "+" * (address != digits) + head + _DOT * hidden + tail
 
 
 def scrub(text: str) -> str:
     """Mask everything in a foreign text that looks like an email or a phone number."""
-    masked = _EMAIL.sub(lambda match: mask(match[0]), text)
-    return _PHONE.sub(lambda match: mask(re.sub(r"[^\d+]", "", match[0])), masked)
+    return _NUMBER.sub(_masked_number, _WORD.sub(_masked_word, text))
+
+
+def _masked_word(match: re.Match[str]) -> str:
+    """Mask a word that holds an email; of what was written before it nothing else is kept."""
+    word = match[0].replace(_AT, "@")
+    bare = word.lstrip(_OPENING)
+    if "@" not in bare.strip("@"):
+        return match[0]
+    return word[: len(word) - len(bare)] + mask(bare.rstrip("@"))
+
+
+def _masked_number(match: re.Match[str]) -> str:
+    if match["time"]:
+        return match[0]
+    return mask(re.sub(r"[^\d+]", "", match[0]))

@@ -5,7 +5,6 @@ counts and ids, never an address.
 """
 
 import base64
-import binascii
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,18 +13,19 @@ from typing import Final
 
 import orjson
 from standardwebhooks import Webhook as Signer
+from standardwebhooks.webhooks import EmptyWebhookSecretError
 
 from reconciler.api import webhook
 from reconciler.artifacts import Run
 from reconciler.config import secret
 from reconciler.errors import ReconcilerError, SettingError
-from reconciler.model import ListPlan, Op, Outcome, Plan, Tenant, Webhook, WebhookResult
+from reconciler.model import ListPlan, Op, Outcome, Plan, Status, Tenant, Webhook, WebhookResult
 from reconciler.times import zulu
 
 EVENT: Final = "SUPPRESSION_LIST_UPDATED"
 _PREFIX: Final = "whsec_"
-
 _TIMEOUT: Final = 10.0
+_SETTING: Final = frozenset({"CreateList", "UpdateList"})
 
 
 def notify(
@@ -45,7 +45,7 @@ def notify(
     """
     now = run.clock()
     return tuple(
-        _send(listed, hook, body, run=run, now=now)
+        _send(listed, hook, body, run=run)
         for listed, body in _events(plan, outcomes, run=run.id, now=now)
         for hook in tenants[listed.tenant].webhooks
     )
@@ -56,11 +56,15 @@ def _events(
 ) -> Iterator[tuple[ListPlan, bytes]]:
     for listed in plan.lists:
         mine = [outcome for outcome in outcomes if outcome.key == listed.key]
-        if any(outcome.taken or outcome.action in _CHANGING for outcome in mine):
+        if any(map(_changed, mine)):
             yield listed, orjson.dumps(_event(listed, mine, plan=plan, run=run, now=now))
 
 
-_CHANGING: Final = frozenset({"CreateList", "UpdateList"})
+def _changed(outcome: Outcome) -> bool:
+    """Whether it left the list other than it was; reading a list back did not."""
+    if outcome.action in _SETTING:
+        return outcome.status is Status.DONE
+    return bool(outcome.op and outcome.taken)
 
 
 def _event(
@@ -74,7 +78,7 @@ def _event(
     taken = Counter[str]()
     for outcome in outcomes:
         taken[outcome.op] += outcome.taken
-    created = (outcome.detail for outcome in outcomes if outcome.action == "CreateList")
+    created = (one.detail for one in outcomes if one.action == "CreateList" and _changed(one))
     held = (outcome.rows for outcome in outcomes if outcome.action == "ReadBack")
     return {
         "event": EVENT,
@@ -96,9 +100,9 @@ def _event(
     }
 
 
-def _send(
-    listed: ListPlan, hook: Webhook, body: bytes, *, run: Run, now: datetime
-) -> WebhookResult:
+def _send(listed: ListPlan, hook: Webhook, body: bytes, *, run: Run) -> WebhookResult:
+    """Deliver one event; its signature is as young as the attempt, whoever was waited for."""
+    now = run.clock()
     event = "msg_" + hashlib.sha256(f"{run.id}|{listed.key}".encode()).hexdigest()[:32]
     try:
         headers = {
@@ -135,9 +139,10 @@ def _signature(hook: Webhook, event: str, now: datetime, body: bytes) -> str:
         SettingError: the secret is not there, or is not base64.
     """
     key = secret(hook.secret).removeprefix(_PREFIX)
+    padded = key + "=" * (-len(key) % 4)
     try:
-        signer = Signer(base64.b64decode(key, validate=True))
-    except (binascii.Error, ValueError) as error:
+        signer = Signer(base64.b64decode(padded, validate=True))
+    except (ValueError, EmptyWebhookSecretError) as error:
         raise SettingError(
             f"the webhook secret {hook.secret} is not base64",
             hint=f"Standard Webhooks secrets are base64, with or without {_PREFIX} before it",

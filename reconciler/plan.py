@@ -31,7 +31,6 @@ from reconciler.model import (
     Release,
     Shorten,
     Suppress,
-    Table,
     UpdateList,
 )
 from reconciler.policy import Case, judge
@@ -131,7 +130,7 @@ def _content(action: Action) -> list[object]:
     kind = type(action).__name__
     match action:
         case CreateList(settings=settings):
-            return [kind, *map(str, (settings.name, settings.description, settings.suppress_until))]
+            return [kind, drift.values(settings)]
         case UpdateList(changes=moved):
             return [kind, [[change.field, change.old, change.new] for change in moved]]
         case Suppress(rows=rows) | Amend(rows=rows) | Shorten(rows=rows) | Release(rows=rows):
@@ -199,23 +198,25 @@ def _actions(case: Case, refusals: tuple[Refusal, ...]) -> Iterator[Action]:
     missing = gap.parts.get(Op.SUPPRESS) if case.observed.complete else gap.endless_missing
     if suppressing and missing and missing.rows:
         yield Suppress(rows=missing)
-    if case.observed.complete and Direction.ALL not in withheld and _some(gap.parts.get(Op.AMEND)):
-        yield Amend(rows=gap.parts[Op.AMEND])
+    amended = gap.parts.get(Op.AMEND)
+    if case.observed.complete and Direction.ALL not in withheld and amended and amended.rows:
+        yield Amend(rows=amended)
     if releasing:
         yield from _letting_go(case)
 
 
 def _letting_go(case: Case) -> Iterator[Action]:
-    gap = case.observed.gap
-    if _some(gap.parts.get(Op.PART)):
-        yield Amend(rows=gap.parts[Op.PART])
+    """Yield what lets anybody go; pairs are parted before either of the two may leave."""
+    parts = {op: part for op, part in case.observed.gap.parts.items() if part.rows}
+    if Op.PART in parts:
+        yield Amend(rows=parts[Op.PART])
     shrinking = tuple(change for change in case.changes if change.shortens)
     if shrinking:
         yield UpdateList(changes=shrinking)
-    if _some(gap.parts.get(Op.SHORTEN)):
-        yield Shorten(rows=gap.parts[Op.SHORTEN])
-    if _some(gap.parts.get(Op.RELEASE)):
-        yield Release(rows=gap.parts[Op.RELEASE])
+    if Op.SHORTEN in parts:
+        yield Shorten(rows=parts[Op.SHORTEN])
+    if Op.RELEASE in parts:
+        yield Release(rows=parts[Op.RELEASE])
 
 
 def _notes(case: Case) -> Iterator[str]:
@@ -230,10 +231,6 @@ def _notes(case: Case) -> Iterator[str]:
             f"{case.observed.gap.opaque:,} contacts on the service are not to be read as an "
             "address and are never touched"
         )
-
-
-def _some(part: Table | None) -> bool:
-    return part is not None and part.rows > 0
 
 
 def _parts(action: Action) -> bool:

@@ -41,7 +41,7 @@ def read(run: Run, reader: Reader, remote: RemoteList, *, key: str, region: str 
     """Read all contacts, again where the list moved meanwhile, at most three times.
 
     Complete means: as many rows as every page's total and the list's own count say, and one
-    version from before the first page to after the last.
+    version from before the first page to after the last. A check that cannot be made has failed.
 
     Args:
         run: whose engine and cache are used.
@@ -67,7 +67,8 @@ def _once(run: Run, reader: Reader, before: RemoteList, *, key: str, region: str
     into = private(run.cache)
     table = ingest(run.engine, walk.over(reader, before.id), region=region, into=into)
     after = reader.get(before.id)
-    doubt = walk.failure or _doubt(walk, before, after)
+    versioned = reader.capabilities.versioned
+    doubt = walk.failure or _doubt(walk, before, after, versioned=versioned)
     return Reading(remote=after, table=table, doubt=doubt, failed=bool(walk.failure))
 
 
@@ -92,12 +93,18 @@ class _Walk:
                     self.versions.add(page.version)
                 self.seen(self.rows)
                 yield page.contacts
+                if page.total is not None and self.rows > page.total:
+                    return  # whatever it is that comes, it is not the rest of this list
         except (ServiceError, RequestRefusedError) as error:
             self.failure = str(error)
 
 
-def _doubt(walk: _Walk, before: RemoteList, after: RemoteList) -> str:
-    """Return the first thing that does not agree; empty where all does."""
+def _doubt(walk: _Walk, before: RemoteList, after: RemoteList, *, versioned: bool) -> str:
+    """Return the first thing that does not agree or cannot be checked; empty where all does."""
+    if versioned and not after.version:
+        return "the service does not say its version"
+    if not walk.totals and after.count is None:
+        return "the service does not say how many contacts it has"
     if walk.versions | {before.version, after.version} != {after.version}:
         return "it changed while it was read"
     if walk.totals - {walk.rows}:

@@ -104,7 +104,11 @@ def receipt(
         failures=plan.failures,
         webhooks=tuple(hooks),
         metrics=_metrics(outcomes, run),
-        created={one.key: one.detail for one in outcomes if one.action == "CreateList"},
+        created={
+            one.key: one.detail
+            for one in outcomes
+            if one.action == "CreateList" and one.status is Status.DONE
+        },
         batch_reasons={listed.key: listed.batch_reason for listed in plan.lists},
         surplus=sum(listed.gap.surplus for listed in plan.lists),
         exit_code=exit_code(plan, outcomes),
@@ -133,7 +137,7 @@ def close(run: Run, *, code: int, plan: Plan | None = None, done: Receipt | None
     lists = plan.lists if plan else ()
     seen = {listed.key: listed.remote_id for listed in lists if listed.remote_id}
     spent = [key for listed in lists for key in _spent(listed, outcomes, run=run)]
-    if not any(outcome.taken or outcome.rejections for outcome in outcomes):
+    if not _asked_to_change(run):
         _drop_tables(run)
     ledger.append(
         run,
@@ -183,6 +187,12 @@ def _spent(listed: ListPlan, outcomes: Sequence[Outcome], *, run: Run) -> tuple[
     if not told.statuses.num_rows:
         return ()
     return evidence.release_keys(run.engine, listed.gap.rows, **columns(told))
+
+
+def _asked_to_change(run: Run) -> bool:
+    """Whether the service was asked to change anything, whatever came of it."""
+    journal = run.folder / "journal.jsonl"
+    return journal.exists() and journal.stat().st_size > 0
 
 
 def _drop_tables(run: Run) -> None:

@@ -6,7 +6,7 @@ if it comes to the same. It holds counts, digests and masked samples, never an a
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,10 @@ from reconciler.times import parse_time
 
 FORMAT: Final = 1
 _LIFETIME: Final = timedelta(hours=24)
-_LETTING_GO: Final = ("UpdateList", "Shorten", "Release")
+_AGAIN: Final = "make a new one: reconciler plan --out PLAN"
+_AS_APPROVED: Final = ("CreateList", "UpdateList", "Shorten", "Release")
+"""Actions that are never taken for safer ones: each is as it was approved, or left out."""
+_NOTHING: Final = "nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,7 @@ def document(plan: Plan, *, spec: Spec, selection: Selection, key: str) -> bytes
         "specs": spec.digests,
         "policy": plan.policy,
         "overrides": plan.overrides,
-        "lists": [_listed(listed) for listed in plan.lists],
+        "lists": plan.lists,
         "failures": plan.failures,
         "problems": plan.problems,
     }
@@ -101,19 +104,27 @@ def read(path: Path, *, root: Path, now: datetime) -> SavedPlan:
 def _still_good(path: Path, held: Mapping[str, Any], now: datetime) -> None:
     if held["preview"]:
         raise StalePlanError(f"{path} is a preview (--as-of) and is never applied", hint=_AGAIN)
-    if not parse_time(held["as_of"]) <= now < parse_time(held["expires_at"]):
+    if now < parse_time(held["as_of"]):
+        raise StalePlanError(
+            f"{path} is of {held['as_of']}, which is still to come",
+            hint="compare this machine's clock with that of the one that made it",
+        )
+    if now >= parse_time(held["expires_at"]):
         raise StalePlanError(f"{path} expired at {held['expires_at']}", hint=_AGAIN)
-
-
-_AGAIN: Final = "make a new one: reconciler plan --out PLAN"
 
 
 def accepted(approved: SavedPlan, made: Plan, *, specs: Mapping[str, str], safer: bool) -> bool:
     """Whether a recomputed plan may be applied in place of the approved one.
 
-    With ``safer`` also when specs and policy are the approved ones and the settings,
-    shortenings and releases of each list are each as approved or not there; suppressions and
-    amendments may differ.
+    With ``safer`` also when specs and policy are the approved ones and the creation, settings,
+    shortenings and releases of each list are each as approved, for the same list of the service,
+    or not there; suppressions and amendments may differ.
+
+    Args:
+        approved: what the file says.
+        made: the same, computed anew.
+        specs: sha256 of each spec file by its path, as they are now.
+        safer: whether less than what was approved will do.
     """
     if made.id == approved.id:
         return True
@@ -124,12 +135,12 @@ def accepted(approved: SavedPlan, made: Plan, *, specs: Mapping[str, str], safer
 
 def difference(approved: SavedPlan, made: Plan) -> str:
     """Say in counts how a recomputed plan differs from the approved one."""
-    now = {listed.key: _counts(_listed(listed)) for listed in made.lists}
+    now = {listed.key: _counts(plain(listed)) for listed in made.lists}
     then = {key: _counts(listed) for key, listed in approved.lists.items()}
     return "; ".join(
-        f"{key}: approved {then.get(key, 'nothing')}, now {now.get(key, 'nothing')}"
+        f"{key}: approved {then.get(key, _NOTHING)}, now {now.get(key, _NOTHING)}"
         for key in sorted(now.keys() | then.keys())
-        if now.get(key) != then.get(key)
+        if now.get(key, _NOTHING) != then.get(key, _NOTHING)
     )
 
 
@@ -151,31 +162,30 @@ def _believed(held: Mapping[str, Any], root: Path) -> SavedPlan:
     )
 
 
-def _listed(listed: ListPlan) -> dict[str, Any]:
-    """Return one list's plan without what says where its tables lie."""
-    content: dict[str, Any] = plain(listed)
-    return content
-
-
 def _no_less_safe(listed: ListPlan, approved: Mapping[str, Any] | None) -> bool:
-    allowed = _letting_go((approved or {}).get("actions", ()))
-    return all(action in allowed for action in _letting_go(_listed(listed)["actions"]))
-
-
-def _letting_go(actions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    return [action for action in actions if action["kind"] in _LETTING_GO]
+    now: list[Mapping[str, Any]] = plain(listed.actions)
+    bound = [action for action in now if action["kind"] in _AS_APPROVED]
+    if approved is None or listed.remote_id != approved["remote_id"]:
+        return not bound
+    return all(action in approved["actions"] for action in bound)
 
 
 def _counts(listed: Mapping[str, Any]) -> str:
-    """One list's actions in words: ``2 suppress, 1 release``."""
-    parts = [
-        f"{action['rows']['rows']:,} {action['rows']['op']}"
-        if "rows" in action
-        else f"{action['kind']} {', '.join(one['field'] for one in action.get('changes', ()))}"
-        for action in listed["actions"]
-    ]
-    digest = hashlib.sha256(orjson.dumps(listed["actions"])).hexdigest()[:8]
-    return f"{', '.join(parts)} [{digest}]" if parts else "nothing"
+    """One list's actions in words, with what tells apart those of equal counts.
+
+    ``2 suppress, 1 release [1f0c9a2b]``: the digest is of whom, and of which list.
+    """
+    if not listed["actions"]:
+        return _NOTHING
+    content = orjson.dumps([listed["remote_id"], listed["actions"]], option=orjson.OPT_SORT_KEYS)
+    digest = hashlib.sha256(content).hexdigest()[:8]
+    return f"{', '.join(map(_count, listed['actions']))} [{digest}]"
+
+
+def _count(action: Mapping[str, Any]) -> str:
+    if "rows" in action:
+        return f"{action['rows']['rows']:,} {action['rows']['op']}"
+    return " ".join([action["kind"], *(one["field"] for one in action.get("changes", ()))])
 
 
 def _digest(content: Mapping[str, Any]) -> str:

@@ -82,7 +82,7 @@ def whole_seconds(moment: datetime) -> datetime:
 
 def zulu(moment: datetime) -> str:
     """Write a time the way the service and our files do: ``2027-12-31T23:59:59Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
 
 
 def _fromisoformat(text: str) -> datetime:
@@ -90,5 +90,5 @@ def _fromisoformat(text: str) -> datetime:
     head, _, fraction = text.replace(",", ".").upper().partition(".")
     offset = fraction.lstrip("0123456789")
     base = datetime.fromisoformat(head + offset)
-    utc = base.replace(tzinfo=base.tzinfo or UTC)
-    return utc + timedelta(seconds=bool(fraction.removesuffix(offset).strip("0")))
+    aware = base.replace(tzinfo=base.tzinfo or UTC)
+    return aware + timedelta(seconds=bool(fraction.removesuffix(offset).strip("0")))

@@ -4,12 +4,15 @@ Every run is held to what is promised of all: no traceback, no bare address on a
 under ``--format json`` exactly one document that knows the exit code.
 """
 
+import io
+import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import chdir, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +22,7 @@ from builders import tenant
 
 from reconciler import journal, sandbox
 from reconciler.api.connect import connect
+from reconciler.commands import main
 from reconciler.metrics import Meter
 from reconciler.times import parse_time
 
@@ -29,7 +33,8 @@ EMBEDDED: Final = """\
 apiVersion: reconciler/v1
 kind: Tenant
 metadata: {name: acme}
-spec: {embedded: true}
+spec:
+  embedded: true
 """
 _REMOTE: Final = """\
 apiVersion: reconciler/v1
@@ -79,7 +84,6 @@ class Workplace:
 
     folder: Path
     environment: dict[str, str]
-    names: list[str] = field(default_factory=list)
 
     @property
     def state(self) -> Path:
@@ -92,7 +96,7 @@ class Workplace:
         return self.state / "sandbox.db"
 
     def write(self, name: str, text: str) -> Path:
-        """Write a file below ``specs/``."""
+        """Write a file below ``specs/``, of which nothing has to be there."""
         path = self.folder / "specs" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
@@ -131,6 +135,20 @@ class Workplace:
         )
         return kept(words, ended.returncode, ended.stdout, ended.stderr)
 
+    def call(self, *words: str, settings: Mapping[str, str] | None = None) -> Ran:
+        """Run the program inside this process, which costs no start, and hold it to the same."""
+        before = dict(os.environ)
+        out, err = (io.TextIOWrapper(io.BytesIO(), encoding="utf-8") for _ in range(2))
+        os.environ.update(self.environment | dict(settings or {}))
+        try:
+            with chdir(self.folder), redirect_stdout(out), redirect_stderr(err):
+                code = main(words)
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+        told = [stream.detach().getvalue() for stream in (out, err)]  # type: ignore[attr-defined]
+        return kept(words, code, *told)
+
     @contextmanager
     def started(self, *words: str, **how: Any) -> Iterator["subprocess.Popen[bytes]"]:
         """Start the program and leave it running; it is gone after the block."""
@@ -150,15 +168,19 @@ class Workplace:
     def service(self, *faults: str, more: str = "") -> Iterator[str]:
         """Serve the sandbox on a socket, and declare it as the tenant; yields its URL."""
         self.state.mkdir(mode=0o700, exist_ok=True)
-        secret = self.folder / "client.secret"
-        secret.write_text(SECRETS["CXONE_CLIENT_SECRET"] + "\n", encoding="utf-8")
         with sandbox.serving(self.database, faults=[*map(sandbox.parse, faults)]) as url:
-            self.write("tenant.yaml", _REMOTE.format(url=url, secret=secret, more=more))
+            self.reach(url, more=more)
             yield url
 
-    def embed(self) -> None:
+    def reach(self, url: str, *, more: str = "") -> None:
+        """Declare the service at this URL as the tenant, with secrets of both kinds."""
+        secret = self.folder / "client.secret"
+        secret.write_text(SECRETS["CXONE_CLIENT_SECRET"] + "\n", encoding="utf-8")
+        self.write("tenant.yaml", _REMOTE.format(url=url, secret=secret, more=more))
+
+    def embed(self, *, more: str = "") -> None:
         """Declare the sandbox inside the program as the tenant."""
-        self.write("tenant.yaml", EMBEDDED)
+        self.write("tenant.yaml", EMBEDDED + more)
 
     def have(
         self, *contacts: tuple[str, str, str | None], list_id: str = LIST, **settings: Any
@@ -187,11 +209,6 @@ class Workplace:
             row["email"] or row["phone"]: (row["reason"], row["until"] and parse_time(row["until"]))
             for row in rows
         }
-
-    @property
-    def runs(self) -> Sequence[Path]:
-        """The run folders in the order in which they were opened."""
-        return sorted((self.state / "runs").iterdir(), key=lambda path: path.stat().st_ctime_ns)
 
     @property
     def newest(self) -> Path:
@@ -223,8 +240,8 @@ def kept(words: Sequence[str], code: int, out: bytes, err: bytes) -> Ran:
     told = f"reconciler {' '.join(words)} ended with {code}\n{ran.out}\n{ran.err}"
     assert "Traceback" not in ran.err, told
     assert "something unexpected happened" not in ran.err, told
-    assert not _BARE.search(out), told
-    assert not _BARE.search(err), told
+    if "schema" not in words:  # its examples are made up, and meant to be read
+        assert not _BARE.search(out + err), told
     assert not any(secret in ran.out + ran.err for secret in SECRETS.values()), told
     if "json" in words:
         assert code == ran.document["exit_code"], told
@@ -233,8 +250,6 @@ def kept(words: Sequence[str], code: int, out: bytes, err: bytes) -> Ran:
 
 def soon(look: Callable[[], Any]) -> Any:
     """Return what ``look`` finds as soon as it finds something."""
-    import time  # noqa: PLC0415 - used here alone
-
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         found = look()
@@ -247,6 +262,11 @@ def soon(look: Callable[[], Any]) -> Any:
 def now() -> datetime:
     """Return the time in whole seconds."""
     return datetime.now(UTC).replace(microsecond=0)
+
+
+def workplace(folder: Path) -> Workplace:
+    """Return a workplace without any spec; runs get this process's environment and the secrets."""
+    return Workplace(folder=folder, environment=dict(os.environ) | SECRETS)
 
 
 def _opened(folder: Path) -> int:

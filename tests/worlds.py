@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Event
+from typing import Literal
 
 import pyarrow as pa
 
@@ -23,6 +24,7 @@ from reconciler.errors import NotFoundError, VersionConflictError
 from reconciler.metrics import Meter
 from reconciler.model import (
     LISTS,
+    UNMANAGED,
     Capabilities,
     Change,
     Policy,
@@ -48,6 +50,10 @@ class Contact:
     version: int = 1
 
 
+def _nothing(_request: str) -> None:
+    """Let every request be."""
+
+
 class KilledError(BaseException):
     """The process is gone: nothing that catches exceptions may see it off."""
 
@@ -63,6 +69,12 @@ class World:
     page: int = 3
     refuse: frozenset[str] = frozenset()
     """Identifiers that are never taken."""
+    complains: Literal["named", "unnamed", "all named", "all unnamed"] = "named"
+    """How it says so; ``all``: then nothing of the batch is taken."""
+    before: Callable[[str], None] = _nothing
+    """Called with the name of each request before its effect; what it raises is the answer."""
+    after: Callable[[str], None] = _nothing
+    """Called after the effect of each write; what it raises stands for an answer that is lost."""
     moves_while_read: bool = False
     writes_left: int | None = None
     """How many writes come before the end; ``None`` never ends."""
@@ -79,9 +91,14 @@ class World:
 
     def sign_in(self) -> None:
         """Anybody may come in."""
+        self.before("sign_in")
 
     def get(self, list_id: str) -> RemoteList:
         """The one list there is."""
+        self.before("get")
+        return self._list(list_id)
+
+    def _list(self, list_id: str) -> RemoteList:
         if not self.exists or list_id != LIST:
             raise NotFoundError(f"no list {list_id}")
         return RemoteList(
@@ -94,11 +111,13 @@ class World:
 
     def find(self, name: str) -> RemoteList | None:
         """The one list there is, if that is its name."""
-        return self.get(LIST) if self.exists and name == self.settings.name else None
+        self.before("find")
+        return self._list(LIST) if self.exists and name == self.settings.name else None
 
     def pages(self, list_id: str) -> Iterator[Page]:
         """The contacts, a few at a time."""
-        remote = self.get(list_id)
+        self.before("pages")
+        remote = self._list(list_id)
         for start in range(0, len(self.contacts) + 1, self.page):
             part = self.contacts[start : start + self.page]
             if self.moves_while_read:
@@ -108,20 +127,22 @@ class World:
 
     def create(self, settings: Settings) -> RemoteList:
         """Make the one list."""
+        self.before("create")
         with self._write("create"):
             self.exists = True
             self.settings = Settings(
                 name=settings.name,
-                description=settings.description or None,
+                description=None if settings.description is UNMANAGED else settings.description,
                 suppress_until=settings.suppress_until
                 if isinstance(settings.suppress_until, datetime)
                 else None,
             )
-        return self.get(LIST)
+        return self._list(LIST)
 
     def update(self, list_id: str, changes: Sequence[Change], *, version: str) -> RemoteList:
         """Change settings, if the version is right."""
-        if version != self.get(list_id).version:
+        self.before("update")
+        if version != self._list(list_id).version:
             raise VersionConflictError("moved")
         with self._write("update"):
             for change in changes:
@@ -133,22 +154,29 @@ class World:
                     case "suppressUntil":
                         end = parse_time(change.new) if change.new else None
                         self.settings = replace(self.settings, suppress_until=end)
-        return self.get(list_id)
+        return self._list(list_id)
 
     def send(self, list_id: str, batch: pa.Table) -> Sent:
         """Upsert a batch: each body replaces the contact that carries its identifier."""
+        self.before("send")
         rows = batch.to_pylist()
-        self.sent.append([row["email"] or row["phone"] for row in rows])
+        identifiers = [row["email"] or row["phone"] for row in rows]
+        self.sent.append(identifiers)
         self.bodies += rows
-        errors = []
+        bad = [at for at, one in enumerate(identifiers) if one in self.refuse]
+        named = tuple(RowError(index=at, code="REFUSED") for at in bad)
+        unnamed = ("REFUSED",) * len(bad)
+        if bad and self.complains in ("all named", "all unnamed"):
+            errors = named if self.complains == "all named" else ()
+            return Sent(taken=False, errors=errors, detail="VALIDATION")
         with self._write("send"):
-            for index, row in enumerate(rows):
-                identifier = row["email"] or row["phone"]
-                if identifier in self.refuse:
-                    errors.append(RowError(index=index, code="REFUSED"))
-                    continue
-                self._upsert(row)
-        return Sent(taken=True, errors=tuple(errors), version=self.get(list_id).version)
+            for at, row in enumerate(rows):
+                if at not in bad:
+                    self._upsert(row)
+        version = self._list(list_id).version
+        if self.complains == "unnamed":
+            return Sent(taken=True, unnamed=unnamed, version=version)
+        return Sent(taken=True, errors=named, version=version)
 
     def _upsert(self, row: dict[str, object]) -> None:
         email, phone = row["email"], row["phone"]
@@ -181,6 +209,7 @@ class World:
         self.states.append(tuple(self.contacts))
         if ends:
             raise KilledError
+        self.after(what)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ from reconciler.saved import SavedPlan
 from reconciler.views import human, machine, markdown
 
 _PLAN: Final = ".json"
+_DECLINED: Final = 1
 _QUESTION: Final = "Apply this plan? Only 'yes' is taken as a yes: "
 
 
@@ -70,7 +71,7 @@ def command(
     with (
         wiring.running(ctx, "apply", chosen.root) as run,
         wiring.door(run) as door,
-        wiring.recorded(run) as ending,
+        wiring.recorded(ctx, run) as ending,
     ):
         approved = saved.read(file, root=chosen.root, now=run.clock()) if file else None
         chosen = approved.selection if approved else chosen
@@ -89,11 +90,8 @@ def command(
                 made = prepared.plan(as_of=run.clock(), overrides=allowed)
             made = ending.plan = deciding.suppress_only(made) if suppress_only else made
             run.write("plan.json", wiring.document(run, made, prepared.spec, chosen))
-            if frame.wanted_format(ctx) == "text":
-                frame.show(ctx, human.plan(made))
-            if not (made.empty or approved or auto_approve or frame.ask(ctx, _QUESTION) == "yes"):
-                ending.code = 1
-                frame.talk(ctx, "Nothing was applied.")
+            if not _agreed(ctx, made, asking=not (made.empty or approved or auto_approve)):
+                ending.code = _DECLINED
                 return ending.code
             done = ending.done = pipeline.execute(
                 made, tenants=prepared.spec.tenants, writer=door, run=run
@@ -138,6 +136,24 @@ def _as_approved(
         )
     now = prepared.plan(as_of=run.clock(), overrides=allowed)
     return now if allowed.given else deciding.within(now, made)
+
+
+def _agreed(ctx: click.Context, made: Plan, *, asking: bool) -> bool:
+    """Show the plan and ask, where there is to be asked; whoever says no has the plan as data."""
+    as_text = frame.wanted_format(ctx) == "text"
+    if as_text or asking:
+        frame.show(ctx, human.plan(made), err=not as_text)
+    if not asking or frame.ask(ctx, _QUESTION) == "yes":
+        return True
+    frame.talk(ctx, "Nothing was applied.")
+    if not as_text:
+        frame.emit(
+            ctx,
+            human="",
+            machine=machine.plan(made, exit_code=_DECLINED),
+            markdown=markdown.plan(made),
+        )
+    return False
 
 
 def _show(ctx: click.Context, made: Plan, done: Receipt, run: Run) -> None:

@@ -30,6 +30,7 @@ from reconciler.commands.flags import (
     wanted_format,
 )
 from reconciler.config import Installation, installation
+from reconciler.errors import ReconcilerError
 from reconciler.views.progress import Tell, progress
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "selection_options",
     "settings",
     "show",
+    "signalled",
     "talk",
     "wanted_format",
 ]
@@ -66,6 +68,10 @@ ANSWERED: Final = "reconciler.answered"
 standard output has its one JSON document."""
 
 _TELL: Final = "reconciler.tell"
+
+
+class OutputError(ReconcilerError):
+    """Data could not be written to standard output."""
 
 
 def emit(ctx: click.Context, *, human: Text | str, machine: bytes, markdown: str = "") -> None:
@@ -152,6 +158,12 @@ def finishing(ctx: click.Context) -> Iterator[Event]:
         yield stop
 
 
+def signalled(ctx: click.Context) -> int:
+    """Return the exit code of the first signal that came, 0 while none has."""
+    signals = ctx.meta.get(SIGNALS)
+    return signals.code if signals else 0
+
+
 def note_folder(ctx: click.Context, folder: Path) -> None:
     """Say where this run's artifacts stand: the traceback of a crash goes there."""
     ctx.meta[FOLDER] = folder
@@ -176,10 +188,19 @@ def _write(stream: TextIO, data: str | bytes) -> None:
 
 @contextmanager
 def _unbroken(stream: TextIO) -> Iterator[None]:
-    """Let a reader leave, as ``head`` does: what is said is lost, what is done and its code not."""
+    """Let a reader leave, as ``head`` does: what is said is lost, what is done and its code not.
+
+    Raises:
+        OutputError: standard output cannot be written for another reason, such as a full disk.
+    """
     try:
         yield
         stream.flush()
-    except BrokenPipeError:
+    except OSError as error:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if stream is sys.stdout and not isinstance(error, BrokenPipeError):
+            raise OutputError(
+                f"standard output cannot be written: {error.strerror}",
+                hint="what was done is done, and stands in the run folder",
+            ) from error

@@ -17,9 +17,9 @@ from reconciler.api.connect import connect
 from reconciler.api.port import Writer
 from reconciler.artifacts import Run
 from reconciler.commands import frame
+from reconciler.commands.ending import ending as told
 from reconciler.config import pseudonym_key
 from reconciler.contacts.engine import Engine
-from reconciler.errors import InterruptedRunError, ReconcilerError
 from reconciler.metrics import Meter
 from reconciler.model import Plan, Receipt, Selection, Spec, Tenant
 
@@ -68,19 +68,17 @@ class Ending:
 
 
 @contextmanager
-def recorded(run: Run) -> Iterator[Ending]:
-    """See to it that the run stands in the ledger, however it ends."""
+def recorded(ctx: click.Context, run: Run) -> Iterator[Ending]:
+    """See to it that the run stands in the ledger, however it ends, with the code a shell gets."""
     ending = Ending()
     try:
         yield ending
     except BaseException as error:
-        code = error.exit_code if isinstance(error, ReconcilerError) else 1
-        interrupted = isinstance(error, KeyboardInterrupt)
-        record.close(
-            run, code=InterruptedRunError.exit_code if interrupted else code, plan=ending.plan
-        )
+        code = frame.signalled(ctx) or told(error).code
+        record.close(run, code=code, plan=ending.plan, done=ending.done)
         raise
-    record.close(run, code=ending.code, plan=ending.plan, done=ending.done)
+    code = frame.signalled(ctx) or ending.code
+    record.close(run, code=code, plan=ending.plan, done=ending.done)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Nothing here knows what a list is. Errors of DuckDB never leave this folder.
 
 import hashlib
 import hmac
+import re
 import secrets
 import shutil
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from reconciler.masking import scrub
 
 _BLOCK: Final = 64
 """Bytes of a SHA-256 block: HMAC pads its key to it."""
+
+_INNER: Final = re.compile(r'"exception_message":"(?P<message>(?:[^"\\]|\\.)*)"')
 
 _SETTINGS: Final = """
 SET memory_limit = '{memory}';
@@ -157,11 +160,16 @@ def translated() -> Iterator[None]:
             hint="raise RECONCILER_MEMORY_LIMIT, or free disk space below the state directory",
         ) from error
     except duckdb.IOException as error:
-        raise EngineError(f"the contact engine could not read or write: {_first(error)}") from error
+        raise EngineError(
+            f"the contact engine could not read or write: {_first(error)}",
+            hint="check the space and the rights of the state directory, and those of the sources",
+        ) from error
     except duckdb.Error as error:
         raise EngineError(f"the contact engine failed: {_first(error)}") from error
 
 
 def _first(error: Exception) -> str:
-    """Return an error's first line, scrubbed."""
-    return scrub(str(error).partition("\n")[0])
+    """Return an error's first line, scrubbed; of one that wraps another as JSON, the inner one."""
+    line = str(error).partition("\n")[0]
+    inner = _INNER.search(line)
+    return scrub(inner["message"].replace('\\"', '"') if inner else line)

@@ -62,19 +62,22 @@ FROM read_parquet($path) ORDER BY line
 
 _SETTLE: Final = """
 CREATE TEMP TABLE settled AS
-WITH sent AS (SELECT * REPLACE (split_part(op, ':', 1) AS op) FROM statuses),
+WITH sent AS (
+    SELECT * REPLACE (split_part(op, ':', 1) AS op), ends_with(op, ':endless') AS endless
+    FROM statuses),
 complaints AS (SELECT DISTINCT split_part(op, ':', 1) AS op, "row", true AS yes FROM rejections),
 kept_back AS (SELECT DISTINCT split_part(op, ':', 1) AS op, "row", true AS yes FROM withheld),
 gap AS (
     SELECT * FROM read_parquet($path)
     WHERE op IN ('suppress', 'amend', 'part', 'shorten', 'release'))
 SELECT gap.op, gap."row", gap.address, gap.spelling, gap.reason, gap.until, gap.basis,
-    gap.source, gap.line, gap.release_key,
+    gap.source, gap.line, gap.release_key, gap.pair, gap.observed_until,
     CASE WHEN gap."row" <= sent.last THEN sent.batch END AS batch,
     CASE
         WHEN complaints.yes THEN 'rejected'
         WHEN kept_back.yes OR sent.last IS NULL OR gap."row" > sent.last THEN 'withheld'
         WHEN gap.op <> 'release' AND gap.until <= sent.lapse_after THEN 'lapsed'
+        WHEN sent.endless AND gap.until IS NOT NULL THEN 'withheld'
         WHEN sent.status = 'partly' THEN 'done'
         ELSE sent.status END AS status
 FROM gap
@@ -126,10 +129,15 @@ WITH let_go AS (
     SELECT address FROM settled
     WHERE op IN ('shorten', 'release') AND address IS NOT NULL
         AND status NOT IN ('withheld', 'rejected', 'lapsed')),
+due AS (
+    SELECT address, CASE WHEN status = 'done' THEN until ELSE observed_until END AS until
+    FROM settled
+    WHERE op IN ('suppress', 'amend', 'part') AND (status = 'done'
+        OR op <> 'suppress' AND pair IS NOT NULL AND status IN ('rejected', 'failed'))),
 written AS (
-    SELECT address, max(coalesce(until, {FOREVER})) AS ends FROM settled
-    WHERE op IN ('suppress', 'amend', 'part') AND status = 'done' AND address IS NOT NULL
-        AND (until IS NULL OR until > $as_of) AND address NOT IN (FROM let_go)
+    SELECT address, max(coalesce(until, {FOREVER})) AS ends FROM due
+    WHERE address IS NOT NULL AND (until IS NULL OR until > $as_of)
+        AND address NOT IN (FROM let_go)
     GROUP BY address)
 SELECT count(*) FROM written LEFT JOIN held USING (address)
 WHERE held.ends IS NULL OR held.ends < written.ends
@@ -246,7 +254,8 @@ def verify(
         withheld: of schema ``WITHHELD``.
 
     Returns:
-        ``missing``: addresses not suppressed for as long as was written. ``longer``: addresses
+        ``missing``: addresses not suppressed for as long as was written, or, where a write to
+        the other half of their contact may have dropped them, as they were. ``longer``: addresses
         still suppressed for longer than a shortening or release allows.
     """
     with engine.session() as session:

@@ -191,8 +191,12 @@ def _transaction(database: Path, begin: str) -> Iterator[sqlite3.Connection]:
 
 def _connect(database: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(database, timeout=_PATIENCE, isolation_level=None)
-    connection.execute("PRAGMA synchronous = NORMAL")
-    connection.execute("PRAGMA temp_store = MEMORY")
+    try:
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA temp_store = MEMORY")
+    except sqlite3.Error:
+        connection.close()
+        raise
     return connection
 
 

@@ -73,7 +73,7 @@ def specs_root(start: Path) -> Path:
                 return candidate
     raise SettingError(
         f"there is no folder specs in {start} or above it",
-        hint="start with `reconciler init`, or name the folder with --root",
+        hint="name the folder with --root; `reconciler demo` makes one to look at",
     )
 
 

@@ -1,0 +1,209 @@
+"""What was asked and what came of it, on disk before anything goes on."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from reconciler.errors import EvidenceError
+from reconciler.journal import Journal, replay, seal
+
+FULL = dedent(
+    """
+    import resource, sys
+    from pathlib import Path
+    from reconciler.errors import EvidenceError
+    from reconciler.journal import Journal
+
+    most = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, most))
+    with Journal(Path(sys.argv[1])) as journal:
+        written = 0
+        try:
+            while True:
+                journal.intent({"of": written})
+                written += 1
+        except EvidenceError as error:
+            print(error)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
+        journal.intent({"of": "after"})
+    print(written)
+    """
+)
+
+
+def three(path: Path) -> Path:
+    """A journal of an intent, its outcome, and an intent that nothing came of."""
+    with Journal(path) as journal:
+        number = journal.intent({"list": "us-dnc", "rows": 3})
+        journal.outcome(number, {"taken": 3, "rate": 0.5, "version": '"2"'})
+        journal.intent({"list": "us-dnc", "rows": 1})
+    return path
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    """Each line with its number; an outcome names its intent."""
+    path = three(tmp_path / "journal.jsonl")
+
+    expected = [
+        {"number": 1, "event": "intent", "list": "us-dnc", "rows": 3},
+        {
+            "number": 2,
+            "event": "outcome",
+            "intent": 1,
+            "taken": 3,
+            "rate": 0.5,
+            "version": '"2"',
+        },
+        {"number": 3, "event": "intent", "list": "us-dnc", "rows": 1},
+    ]
+    assert expected == list(replay(path))
+    assert 0o600 == path.stat().st_mode & 0o777
+
+
+def test_a_line_is_on_disk_before_it_is_answered_for(tmp_path: Path) -> None:
+    """Nothing waits in a buffer for the journal to be closed."""
+    path = tmp_path / "journal.jsonl"
+
+    with Journal(path) as journal:
+        journal.intent({"rows": 1})
+
+        assert 1 == len(list(replay(path)))
+
+
+def test_a_torn_line_ends_the_replay(tmp_path: Path) -> None:
+    """Wherever the file is cut, the whole lines before are read and nothing else."""
+    whole = three(tmp_path / "journal.jsonl").read_bytes()
+    torn = tmp_path / "torn.jsonl"
+
+    for cut in range(len(whole)):
+        torn.write_bytes(whole[:cut])
+
+        assert whole[:cut].count(b"\n") == len(list(replay(torn)))
+
+
+def test_an_altered_line_ends_the_replay(tmp_path: Path) -> None:
+    """Whichever of its bytes is another."""
+    first, second, third = three(tmp_path / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    altered = tmp_path / "altered.jsonl"
+
+    for at in range(len(second)):
+        other = second[:at] + bytes([second[at] ^ 1]) + second[at + 1 :]
+        altered.write_bytes(first + other + third)
+
+        assert 1 == len(list(replay(altered)))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        seal(b'{"number":9,"event":"intent"}'),
+        seal(b'{"event":"intent"}'),
+        seal(b"[2]"),
+        seal(b"2"),
+        b"\n",
+        b"null\n",
+        b"[]\n",
+        b'"line"\n',
+        b'{"line":{"number":2}}\n',
+        b"\xff\n",
+    ],
+)
+def test_a_line_that_was_never_written_ends_the_replay(line: bytes, tmp_path: Path) -> None:
+    """One that is out of turn, too: the one before it is gone."""
+    first, _, third = three(tmp_path / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    path = tmp_path / "odd.jsonl"
+
+    path.write_bytes(first + line + third)
+
+    assert [1] == [each["number"] for each in replay(path)]
+
+
+def test_a_line_taken_out_ends_the_replay(tmp_path: Path) -> None:
+    """Each line is whole, and one is missing."""
+    first, _, third = three(tmp_path / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    path = tmp_path / "short.jsonl"
+
+    path.write_bytes(first + third)
+
+    assert [1] == [each["number"] for each in replay(path)]
+
+
+def test_an_empty_journal_has_no_lines(tmp_path: Path) -> None:
+    """An apply that asked for nothing leaves one."""
+    with Journal(tmp_path / "journal.jsonl"):
+        pass
+
+    assert [] == list(replay(tmp_path / "journal.jsonl"))
+
+
+def test_a_journal_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    """It is not one in which nothing happened."""
+    with pytest.raises(EvidenceError, match=r"journal\.jsonl cannot be read"):
+        list(replay(tmp_path / "journal.jsonl"))
+
+
+def test_a_journal_is_never_written_over(tmp_path: Path) -> None:
+    """One run, one journal."""
+    path = three(tmp_path / "journal.jsonl")
+
+    with pytest.raises(EvidenceError, match="cannot be made: File exists"), Journal(path):
+        pytest.fail("it was opened")
+
+    assert 3 == len(list(replay(path)))
+
+
+def test_a_journal_needs_its_folder(tmp_path: Path) -> None:
+    """Whoever opens it has made the run's folder before."""
+    with (
+        pytest.raises(EvidenceError, match="cannot be made: No such file"),
+        Journal(tmp_path / "nowhere" / "journal.jsonl"),
+    ):
+        pytest.fail("it was opened")
+
+
+def test_a_full_disk_is_told_and_leaves_whole_lines(tmp_path: Path) -> None:
+    """What could not be written may not be done; what is written afterwards can be read."""
+    path = tmp_path / "journal.jsonl"
+
+    ended = subprocess.run(  # noqa: S603 - our own interpreter
+        [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, check=True
+    )
+
+    said, written = ended.stdout.splitlines()
+    lines = list(replay(path))
+    assert f"{path} cannot be written: File too large" == said
+    assert [*range(int(written)), "after"] == [line["of"] for line in lines]
+    assert path.read_bytes().count(b"\n") == len(lines) == int(written) + 1 > 3
+
+
+def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
+    """A line that is lost without a word would be evidence of nothing."""
+    with Journal(tmp_path / "journal.jsonl") as journal:
+        pass
+
+    with pytest.raises(EvidenceError, match="cannot be written"):
+        journal.intent({})
+
+
+def test_threads_share_a_journal(tmp_path: Path) -> None:
+    """No line tears another, and each outcome finds its own intent."""
+    path = tmp_path / "journal.jsonl"
+
+    with Journal(path) as journal, ThreadPoolExecutor(8) as pool:
+
+        def work(name: int) -> None:
+            for _ in range(5):
+                journal.outcome(journal.intent({"of": name}), {"of": name})
+
+        list(pool.map(work, range(8)))
+
+    lines = list(replay(path))
+    intents = {line["number"]: line["of"] for line in lines if line["event"] == "intent"}
+    assert [*range(1, 81)] == [line["number"] for line in lines]
+    assert all(
+        line["of"] == intents[line["intent"]] for line in lines if line["event"] == "outcome"
+    )
