@@ -17,7 +17,7 @@ from typing import Final, assert_never
 
 import pyarrow as pa
 
-from reconciler import drift
+from reconciler import drift, ledger
 from reconciler.api.port import Writer
 from reconciler.artifacts import Run
 from reconciler.cache import Shelf
@@ -63,7 +63,7 @@ _REBASES: Final = 3
 _JITTER: Final = 0.1
 """Seconds; before such a write is tried again, anything up to this, then twice and four times."""
 _CREATIONS: Final = 3
-_SETTING: Final = frozenset({"CreateList", "UpdateList"})
+_SUPPRESSION: Final = "suppression"
 _SUPPRESSING: Final = frozenset({Op.SUPPRESS, Op.AMEND, Op.PART})
 
 
@@ -78,17 +78,34 @@ class _Work:
     list_id: str = ""
     remote: RemoteList | None = None
     """The list as it was before the first write; ``None`` where it was to be made."""
+    version: str = ""
+    """The list's version as the plan, or our own last write, left it."""
+    spent: set[str] = field(default_factory=set)
+    """Keys of the releases that the ledger knows to be carried out."""
+    lessons: set[bool] = field(default_factory=set)
+    """Whether our writes of contacts moved the version."""
     outcomes: list[Outcome] = field(default_factory=list)
     doubt: str = ""
     """Why nobody is let go any more; empty while nothing speaks against it."""
     doubt_code: int = 0
     moved: Reading | None = None
-    """The list as it is, where it is not what the plan was made for."""
+    """The list as it is, where it may not be what the plan was made for."""
     batches: int = 0
 
     def now(self) -> datetime:
         """The service's time."""
         return self.run.clock() + self.writer.skew
+
+    @property
+    def shelf(self) -> Shelf:
+        """What is remembered of this list and its tenant."""
+        return Shelf(
+            folder=self.run.cache,
+            tenant=self.listed.tenant,
+            service=self.listed.service,
+            list_id=self.list_id,
+            region=self.listed.region,
+        )
 
     def stand_back(self, why: str, code: int) -> None:
         """Let nobody go from here on; the first reason stays."""
@@ -176,9 +193,9 @@ def _do(action: Action, work: _Work) -> None:
         case UpdateList(changes=changes) if not action.shortens:
             _change(changes, work)
         case Amend() if action.rows.op == Op.PART:
-            if _may_let_go(action, work):
-                _send(action, work)
+            _part(action, work)
         case Suppress() | Amend():
+            _look_again(work)
             _send(action, work, skip=_longer_now(action, work))
         case UpdateList() | Shorten() | Release():
             _let_go(action, work)
@@ -187,13 +204,46 @@ def _do(action: Action, work: _Work) -> None:
 
 
 def _check_version(work: _Work) -> None:
-    """Compare the list with the one the plan was made for, before the first write."""
+    """Compare the list with the one the plan was made for, before the first write.
+
+    A version proves nothing where it is not known to move with contacts: then the contacts are
+    compared.
+    """
     work.remote = work.writer.get(work.list_id)
-    if work.remote.version != work.listed.version:
-        work.run.tell(f"{work.listed.key} has changed since it was read; reading it again")
-        work.moved = _read(work, work.remote)
-        work.remote = work.moved.remote
-        work.stand_back("the list has changed since it was read", VersionConflictError.exit_code)
+    work.version = work.listed.version
+    if work.remote.version == work.version and work.shelf.moves:
+        return
+    again = _read(work, work.remote)
+    work.remote = again.remote
+    if (again.remote.version, again.doubt, again.table.path) == (
+        work.version,
+        "",
+        work.listed.observed_table.path,
+    ):
+        return
+    work.moved = again
+    work.version = again.remote.version
+    if again.doubt:
+        work.stand_back(*_doubtful(again))
+    else:
+        why = "the list has changed since it was read"
+        work.stand_back(why, VersionConflictError.exit_code)
+    work.run.tell(f"{work.listed.key}: {work.doubt}")
+
+
+def _look_again(work: _Work) -> None:
+    """Before contacts are written: read the list again, unless nobody else can have changed it."""
+    if work.remote is None or not _written(work):
+        return  # just made, or just compared
+    remote = work.writer.get(work.list_id)
+    if remote.version != work.version or not work.shelf.moves:
+        work.moved = _read(work, remote)
+        work.version = work.moved.remote.version
+
+
+def _written(work: _Work) -> bool:
+    """Whether this run has written contacts yet: until then the first comparison stands."""
+    return any(outcome.batch for outcome in work.outcomes)
 
 
 def _create(settings: Settings, work: _Work) -> None:
@@ -213,7 +263,9 @@ def _create(settings: Settings, work: _Work) -> None:
                 continue
             remote = found
         break
-    work.list_id = remote.id
+    if remote.type != _SUPPRESSION:
+        raise VersionConflictError(f"the list {remote.id} came out as type {remote.type!r}")
+    work.list_id, work.version = remote.id, remote.version
     work.note("CreateList", Status.DONE, detail=remote.id)
 
 
@@ -272,7 +324,7 @@ def _patched(changes: tuple[Change, ...], work: _Work, *, seen: RemoteList) -> b
         _jitter(work, attempt)
         send = partial(work.writer.update, work.list_id, changes, version=seen.version)
         try:
-            _written_down(work, facts, send)
+            work.version = _written_down(work, facts, send).version
         except VersionConflictError:
             seen = work.writer.get(work.list_id)
         else:
@@ -316,6 +368,17 @@ def _longer_now(action: Suppress | Amend, work: _Work) -> frozenset[int]:
     return frozenset(longer)
 
 
+def _part(action: Amend, work: _Work) -> None:
+    """Give contacts that share one a contact of their own, where they are still as planned."""
+    again = _again_and_sure(action, work)
+    if again is None:
+        return
+    stirred = batches.stirred(work.run.engine, action.rows, again.table)
+    if stirred:
+        work.outcomes.append(_changed(action, work, stirred))
+    _send(action, work, skip=frozenset(stirred))
+
+
 def _may_let_go(action: Action, work: _Work) -> bool:
     """Whether anybody may be let go; where not, that is an outcome."""
     lost = sum(
@@ -349,15 +412,18 @@ def _let_go(action: UpdateList | Shorten | Release, work: _Work) -> None:
         work.run.engine, action.rows, again.table, separated=True, as_of=work.now()
     )
     if changed:
-        why = "somebody changed these contacts since the plan"
-        code = VersionConflictError.exit_code
-        work.outcomes.append(
-            _withheld(action, work, rows=len(changed), why=why, changed=changed, code=code)
-        )
+        work.outcomes.append(_changed(action, work, changed))
     _send(action, work, skip=frozenset(changed))
 
 
-def _again_and_sure(action: UpdateList | Shorten | Release, work: _Work) -> Reading | None:
+def _changed(action: RowAction, work: _Work, rows: tuple[int, ...]) -> Outcome:
+    """Rows left alone because somebody changed their contact since the plan."""
+    why = "somebody changed these contacts since the plan"
+    code = VersionConflictError.exit_code
+    return _withheld(action, work, rows=len(rows), why=why, changed=rows, code=code)
+
+
+def _again_and_sure(action: UpdateList | RowAction, work: _Work) -> Reading | None:
     """Read the list again before anybody is let go, if anybody may be.
 
     Returns:
@@ -368,11 +434,16 @@ def _again_and_sure(action: UpdateList | Shorten | Release, work: _Work) -> Read
         return None
     again = _again(work)
     if again.doubt:
-        code = ServiceError.exit_code if again.failed else VersionConflictError.exit_code
-        work.stand_back(f"the list could not be read again whole: {again.doubt}", code)
+        work.stand_back(*_doubtful(again))
     elif lost := _verified(work, again)["missing"]:
         work.stand_back(f"{lost:,} contacts that were written are not on the list", 6)
     return again if not work.doubt or _may_let_go(action, work) else None
+
+
+def _doubtful(again: Reading) -> tuple[str, int]:
+    """Say why a reading is not whole, and with which exit code: a failure, or a list that moves."""
+    code = ServiceError.exit_code if again.failed else VersionConflictError.exit_code
+    return f"the list could not be read again whole: {again.doubt}", code
 
 
 def _again(work: _Work) -> Reading:
@@ -402,7 +473,7 @@ def _send(action: RowAction, work: _Work, *, skip: Collection[int] = frozenset()
         facts = {
             "list": work.listed.key,
             "action": type(action).__name__,
-            "op": action.rows.op,
+            "op": _op(action),
             "batch": work.batches,
             "first": batch.column("row")[0].as_py(),
         }
@@ -413,7 +484,9 @@ def _send(action: RowAction, work: _Work, *, skip: Collection[int] = frozenset()
             journal=work.journal,
             facts=facts,
         )
+        _learn(made, work)
         work.outcomes.append(_of_batch(action, work, batch, made, lapse_after))
+        _write_down_releases(action, work)
         done = work.outcomes[-1].last + 1
         work.run.progress(f"{work.listed.key}: {action.rows.op}", done, action.rows.rows)
         if made.error and not isinstance(made.error, ServiceError | RequestRefusedError):
@@ -443,7 +516,7 @@ def _of_batch(
     return Outcome(
         key=work.listed.key,
         action=type(action).__name__,
-        op=action.rows.op,
+        op=_op(action),
         batch=work.batches,
         first=numbers[0].as_py(),
         last=numbers[-1].as_py(),
@@ -470,7 +543,7 @@ def _withheld(
     return Outcome(
         key=work.listed.key,
         action=type(action).__name__,
-        op=action.rows.op,
+        op=_op(action),
         batch=0,
         first=0,
         last=action.rows.rows - 1,
@@ -507,7 +580,8 @@ def _read_back(work: _Work) -> None:
             exit_code=6 if differs else 0,
         )
     )
-    _learn(work, again.remote)
+    if work.lessons:
+        work.shelf.learn(moves=all(work.lessons))
 
 
 def _verified(work: _Work, again: Reading) -> Mapping[str, int]:
@@ -522,15 +596,25 @@ def _verified(work: _Work, again: Reading) -> Mapping[str, int]:
     )
 
 
-def _learn(work: _Work, remote: RemoteList) -> None:
-    """Remember whether this tenant moves a list's version when contacts are written."""
-    settings = any(outcome.action in _SETTING for outcome in work.outcomes)
-    taken = any(outcome.taken for outcome in work.outcomes if outcome.op)
-    if taken and not settings and not work.moved:
-        shelf = Shelf(
-            folder=work.run.cache,
-            tenant=work.listed.tenant,
-            list_id=work.list_id,
-            region=work.listed.region,
-        )
-        shelf.learn(moves=remote.version != work.listed.version)
+def _learn(made: Delivery, work: _Work) -> None:
+    """Notice whether a write of contacts moved the list's version."""
+    if made.taken and made.version and work.version:
+        work.lessons.add(made.version != work.version)
+    work.version = made.version or work.version
+
+
+def _write_down_releases(action: RowAction, work: _Work) -> None:
+    """Let the ledger know of releases at once: a run that dies must not make them anew."""
+    if not isinstance(action, Shorten | Release):
+        return
+    told = columns(fates(work.outcomes))
+    keys = evidence.release_keys(work.run.engine, work.listed.gap.rows, **told)
+    fresh = sorted(set(keys) - work.spent)
+    if fresh:
+        ledger.released(work.run, fresh)
+        work.spent.update(fresh)
+
+
+def _op(action: RowAction) -> str:
+    """The action's op, also where its rows are only some of that op."""
+    return action.rows.op.partition(":")[0]

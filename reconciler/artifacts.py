@@ -12,6 +12,7 @@ import secrets
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -56,6 +57,8 @@ class Run:
     """Takes a line of talk for whoever watches."""
     progress: Callable[[str, int, int | None], None]
     """Takes a task's name, how much of it is done, and of how much."""
+    signalled: Callable[[], int] = int
+    """Returns the exit code of the signal that came, 0 while none has."""
 
     @property
     def folder(self) -> Path:
@@ -152,7 +155,8 @@ def write_once(path: Path, data: bytes) -> Path:
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
     return path
 
 
@@ -177,7 +181,8 @@ def replace(path: Path, data: bytes) -> Path:
             hint="name a file in a folder that is there and can be written",
         ) from error
     finally:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
     return path
 
 

@@ -16,6 +16,7 @@ from typing import Final
 import orjson
 
 from reconciler.artifacts import private
+from reconciler.errors import EvidenceError
 from reconciler.model import RemoteList, Table
 from reconciler.times import parse_time, zulu
 
@@ -31,23 +32,36 @@ class Shelf:
 
     folder: Path
     tenant: str
+    service: str
+    """Where the tenant is served: under another address nothing of it is known."""
     list_id: str
     region: str | None
 
     @property
     def _note(self) -> Path:
-        name = hashlib.sha256(f"{self.tenant}|{self.list_id}|{self.region}".encode()).hexdigest()
-        return self.folder / f"observed-{name[:32]}.json"
+        return self.folder / f"observed-{self._named(self.list_id, str(self.region))}.json"
 
     @property
     def _lesson(self) -> Path:
-        return self.folder / f"tenant-{hashlib.sha256(self.tenant.encode()).hexdigest()[:32]}.json"
+        return self.folder / f"tenant-{self._named()}.json"
+
+    def _named(self, *more: str) -> str:
+        text = "|".join((self.tenant, self.service, *more))
+        return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+    @property
+    def moves(self) -> bool | None:
+        """Whether this tenant moves a list's version when contacts are written, if known."""
+        try:
+            lesson = orjson.loads(self._lesson.read_bytes())["moves"]
+        except (OSError, KeyError, TypeError, ValueError):
+            return None
+        return lesson is True
 
     def recall(self, remote: RemoteList, *, now: datetime) -> Table | None:
         """Return the remembered table if it is certainly still what the list holds."""
         try:
             note = orjson.loads(self._note.read_bytes())
-            lesson = orjson.loads(self._lesson.read_bytes())
             table = Table(path=self.folder / note["file"], rows=note["rows"], digest=note["digest"])
             same = (remote.version, remote.count) == (note["version"], note["count"])
             young = timedelta() <= now - parse_time(note["read"]) < _MAX_AGE
@@ -55,7 +69,7 @@ class Shelf:
                 remote.version
                 and same
                 and young
-                and lesson["moves"] is True
+                and self.moves
                 and remote.count is not None
                 and _sha256(table.path) == note["sha256"]
             )
@@ -65,7 +79,7 @@ class Shelf:
 
     def remember(self, remote: RemoteList, table: Table, *, now: datetime) -> None:
         """Keep a table that was read whole. A full disk costs the memory, not the run."""
-        with suppress(OSError):
+        with suppress(OSError, EvidenceError):
             _replace(
                 self._note,
                 {
@@ -80,9 +94,9 @@ class Shelf:
             )
 
     def learn(self, *, moves: bool) -> None:
-        """Keep whether this tenant moved a list's version when contacts were written."""
-        with suppress(OSError):
-            _replace(self._lesson, {"moves": moves})
+        """Keep whether this tenant moved a list's version; one that once did not stays doubtful."""
+        with suppress(OSError, EvidenceError):
+            _replace(self._lesson, {"moves": moves and self.moves is not False})
 
 
 def _replace(path: Path, content: object) -> None:

@@ -21,6 +21,7 @@ def compile(  # noqa: A001 - the verb of the pipeline, always read as desired.co
     *,
     engine: Engine,
     as_of: datetime,
+    now: datetime | None = None,
     spent: Collection[str] = (),
     into: Path,
     invalid_into: Callable[[str], Path],
@@ -30,7 +31,8 @@ def compile(  # noqa: A001 - the verb of the pipeline, always read as desired.co
     Args:
         spec: as loaded.
         engine: an open engine.
-        as_of: the time for which lapsed contacts, stale feeds and spent releases are judged.
+        as_of: the time for which lapsed contacts and stale feeds are judged.
+        now: the time by which a release is too old, where that is not ``as_of``.
         spent: keys of the releases that earlier runs carried out.
         into: the folder for the tables.
         invalid_into: says, by a list's name, where its invalid rows go.
@@ -45,6 +47,7 @@ def compile(  # noqa: A001 - the verb of the pipeline, always read as desired.co
             spec,
             engine=engine,
             as_of=as_of,
+            now=as_of if now is None else now,
             spent=spent,
             into=into,
             invalid_into=partial(invalid_into, listed.name),
@@ -67,6 +70,7 @@ def _compiled(
     *,
     engine: Engine,
     as_of: datetime,
+    now: datetime,
     spent: Collection[str],
     into: Path,
     invalid_into: Callable[[], Path],
@@ -83,7 +87,7 @@ def _compiled(
     releases, done, problems = compile_releases(
         engine,
         listed,
-        as_of=as_of,
+        as_of=now,
         release_within=spec.policy.release_within,
         spent=spent,
         into=into,

@@ -71,7 +71,7 @@ def _of_list(desired: DesiredList, observed: ObservedList) -> ListDrift:
     return ListDrift(
         key=desired.spec.name,
         tenant=desired.tenant.name,
-        missing=desired.wanted if observed.lapsed else gap.missing,
+        missing=desired.wanted if _idle(observed) else gap.missing,
         differ=gap.amended + len(moved) + gap.shortened,
         surplus=gap.surplus + gap.released,
         longer=gap.longer,
@@ -85,8 +85,19 @@ def _of_list(desired: DesiredList, observed: ObservedList) -> ListDrift:
     )
 
 
+def _idle(observed: ObservedList) -> bool:
+    """Whether the list as a whole suppresses nobody, whoever is on it."""
+    return observed.lapsed or _of_another_type(observed)
+
+
+def _of_another_type(observed: ObservedList) -> bool:
+    return observed.remote is not None and observed.remote.type != "suppression"
+
+
 def _notes(desired: DesiredList, observed: ObservedList) -> list[str]:
     notes = []
+    if observed.remote and _of_another_type(observed):
+        notes.append(f"it is of type {observed.remote.type!r}: it suppresses nobody")
     if observed.remote is None:
         notes.append("the service has no such list: every contact is missing")
     if observed.lapsed:

@@ -28,6 +28,7 @@ def append(
     exit_code: int,
     lists: Mapping[str, str] | None = None,
     spent: Sequence[str] = (),
+    batch_reasons: Mapping[str, str] | None = None,
 ) -> int:
     """Add this run to the ledger and return the number it took.
 
@@ -37,23 +38,49 @@ def append(
         exit_code: as returned to the shell.
         lists: remote ids by our key, of lists that exist on the service.
         spent: keys of the releases this run carried out.
+        batch_reasons: why each list was worked on, by our key.
 
     Raises:
         EvidenceError: the ledger cannot be written.
     """
-    folder = private(run.state / "ledger")
     content = {
+        **_head(run, outcome),
+        "exit_code": exit_code,
+        "lists": dict(lists or {}),
+        "spent": sorted(spent),
+        "batch_reasons": dict(batch_reasons or {}),
+        "artifacts": _digests(run.folder),
+    }
+    return _take_number(private(run.state / "ledger"), content)
+
+
+def released(run: Run, spent: Sequence[str]) -> int:
+    """Write down releases as soon as they are carried out, whatever becomes of the run.
+
+    Args:
+        run: the run, still under way.
+        spent: keys of the releases.
+
+    Raises:
+        EvidenceError: the ledger cannot be written.
+    """
+    content = {**_head(run, "released"), "lists": {}, "spent": sorted(spent)}
+    return _take_number(private(run.state / "ledger"), content)
+
+
+def _head(run: Run, outcome: str) -> dict[str, object]:
+    return {
         "format": FORMAT,
         "run": run.id,
         "command": run.command,
         "started": run.started,
         "finished": run.clock(),
         "outcome": outcome,
-        "exit_code": exit_code,
-        "lists": dict(lists or {}),
-        "spent": sorted(spent),
-        "artifacts": _digests(run.folder),
     }
+
+
+def _take_number(folder: Path, content: Mapping[str, object]) -> int:
+    """Write a ledger file under the next number that nobody has."""
     for _ in range(_TRIES):
         number, previous = _last(folder)
         held = dumps({"number": number + 1, "previous": previous, **content})
@@ -85,7 +112,7 @@ def _files(state: Path) -> Iterator[Mapping[str, Any]]:
     for path in sorted((state / "ledger").glob(_NAMES)):
         try:
             held = orjson.loads(path.read_bytes())
-            yield {"spent": tuple(held["spent"]), "lists": dict(held["lists"])}
+            yield {"spent": tuple(held["spent"]), "lists": {**held["lists"]}}
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise EvidenceError(
                 f"the ledger file {path} cannot be believed",

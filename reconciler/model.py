@@ -412,6 +412,8 @@ class Feed:
     """Older than its ``maxAge`` at the run's as-of."""
     max_age: str | None = None
     place: Place | None = None
+    empty_files: tuple[str, ...] = ()
+    """Of ``files``, those without a single row; a file cut off after its header looks like that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -439,8 +441,9 @@ class DesiredList:
 
     @property
     def whole(self) -> bool:
-        """Whether every row arrived: nothing set aside and no source empty."""
-        return not self.counts.invalid and all(feed.rows for feed in self.feeds)
+        """Whether every row arrived: nothing set aside, no source and no file of one empty."""
+        full = all(feed.rows and not feed.empty_files for feed in self.feeds)
+        return full and not self.counts.invalid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -527,6 +530,8 @@ class ObservedList:
     gap: Gap
     lapsed: bool = False
     """The list's own end has passed: it suppresses nobody."""
+    cut_short: int = 0
+    """Contacts that are wanted for longer than the list's own end, which is nobody's to move."""
     incomplete_because: str = ""
     cached: bool = False
     known_id: str | None = None
@@ -662,6 +667,8 @@ class ListPlan:
     complete: bool
     size_before: int
     size_after: int
+    service: str = ""
+    """Where the tenant is served; empty where it is embedded."""
     region: str | None = None
     """By which the list's national numbers are read."""
     batch_reason: str = ""

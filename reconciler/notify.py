@@ -79,7 +79,11 @@ def _event(
     for outcome in outcomes:
         taken[outcome.op] += outcome.taken
     created = (one.detail for one in outcomes if one.action == "CreateList" and _changed(one))
-    held = (outcome.rows for outcome in outcomes if outcome.action == "ReadBack")
+    held = (
+        outcome.rows
+        for outcome in outcomes
+        if outcome.action == "ReadBack" and outcome.status in (Status.DONE, Status.DIFFERS)
+    )
     return {
         "event": EVENT,
         "list_id": listed.remote_id or next(created, None),
@@ -136,7 +140,7 @@ def _signature(hook: Webhook, event: str, now: datetime, body: bytes) -> str:
     """Sign as the Standard Webhooks specification says.
 
     Raises:
-        SettingError: the secret is not there, or is not base64.
+        SettingError: the secret is not there, is not base64, or is empty.
     """
     key = secret(hook.secret).removeprefix(_PREFIX)
     padded = key + "=" * (-len(key) % 4)
@@ -144,7 +148,7 @@ def _signature(hook: Webhook, event: str, now: datetime, body: bytes) -> str:
         signer = Signer(base64.b64decode(padded, validate=True))
     except (ValueError, EmptyWebhookSecretError) as error:
         raise SettingError(
-            f"the webhook secret {hook.secret} is not base64",
+            f"the webhook secret {hook.secret} is not base64, or is empty",
             hint=f"Standard Webhooks secrets are base64, with or without {_PREFIX} before it",
         ) from error
     return signer.sign(event, now.astimezone(UTC), body.decode())

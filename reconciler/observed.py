@@ -15,10 +15,12 @@ from reconciler.api.port import Reader
 from reconciler.artifacts import Run, private
 from reconciler.cache import Shelf
 from reconciler.contacts import compare, ingest
+from reconciler.contacts.compile import outliving
 from reconciler.errors import InterruptedRunError, NotFoundError, ReconcilerError
 from reconciler.model import (
     RELEASE_AHEAD,
     RELEASE_SLACK,
+    UNMANAGED,
     Desired,
     DesiredList,
     Failure,
@@ -89,7 +91,11 @@ def _list(wanted: DesiredList, reader: Reader, look: Look) -> tuple[ObservedList
         return _absent(wanted, look), None
     region = wanted.spec.defaults.region
     shelf = Shelf(
-        folder=look.run.cache, tenant=wanted.tenant.name, list_id=remote.id, region=region
+        folder=look.run.cache,
+        tenant=wanted.tenant.name,
+        service=wanted.tenant.base_url,
+        list_id=remote.id,
+        region=region,
     )
     kept = None if look.fresh else shelf.recall(remote, now=look.run.clock())
     if kept:
@@ -154,9 +160,19 @@ def _measured(wanted: DesiredList, reading: Reading, reader: Reader, look: Look)
         size=0 if lapsed else held,
         gap=_gap(wanted, reading.table, look, window_end=window_end),
         lapsed=lapsed,
+        cut_short=_cut_short(wanted, reading.remote, look) if not lapsed else 0,
         incomplete_because=reading.doubt,
         known_id=look.known.get(wanted.spec.name),
     )
+
+
+def _cut_short(wanted: DesiredList, remote: RemoteList, look: Look) -> int:
+    """Count who is wanted for longer than the list lasts, where its end is not the spec's."""
+    end = remote.settings.suppress_until
+    managed = wanted.spec.settings.suppress_until is not UNMANAGED
+    if managed or not isinstance(end, datetime):
+        return 0
+    return outliving(look.run.engine, wanted.table, end=end, as_of=look.as_of)
 
 
 def _gap(wanted: DesiredList, table: Table, look: Look, *, window_end: datetime) -> Gap:

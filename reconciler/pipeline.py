@@ -62,6 +62,7 @@ def prepare(
     as_of: datetime,
     run: Run,
     fresh: bool = False,
+    now: datetime | None = None,
 ) -> Prepared:
     """Load the specs, compile their contacts, and observe the service; nothing is written there.
 
@@ -71,6 +72,7 @@ def prepare(
         as_of: the time for which is decided who has lapsed.
         run: where artifacts go.
         fresh: whether every list is read, even one that certainly has not changed.
+        now: the time by which a release has run out, where that is not ``as_of``.
 
     Raises:
         SpecError: with every problem of every spec and source.
@@ -81,6 +83,7 @@ def prepare(
         loaded,
         engine=run.engine,
         as_of=as_of,
+        now=now,
         spent=ledger.spent(run.state),
         into=run.cache,
         invalid_into=lambda key: run.tables(key) / "invalid.csv",

@@ -7,7 +7,7 @@ release last.
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Final, assert_never
@@ -62,6 +62,7 @@ def plan(
     Raises:
         ValueError: a gap was measured against another table than the desired one.
     """
+    rivals = _rivals(desired, observed)
     lists = tuple(
         _list_plan(
             wanted,
@@ -69,6 +70,7 @@ def plan(
             policy=policy,
             overrides=overrides,
             as_of=as_of,
+            rivals=rivals[wanted.spec.name],
         )
         for wanted in desired.lists
         if wanted.spec.name in observed.lists
@@ -116,6 +118,22 @@ def within(made: Plan, approved: Plan) -> Plan:
     return replace(made, id=digest(lists), lists=tuple(map(_resized, lists)))
 
 
+def _rivals(desired: Desired, observed: Observed) -> Mapping[str, tuple[str, ...]]:
+    """Return, for each list, the other specs that turn out to be the same list."""
+    places: dict[tuple[str, str, str], list[str]] = {}
+    for wanted in desired.lists:
+        seen = observed.lists.get(wanted.spec.name)
+        if seen:
+            named = ("", str(wanted.spec.settings.name))
+            where = (seen.remote.id, "") if seen.remote else named
+            places.setdefault((wanted.tenant.base_url, *where), []).append(wanted.spec.name)
+    return {
+        name: tuple(other for other in names if other != name)
+        for names in places.values()
+        for name in names
+    }
+
+
 def digest(lists: tuple[ListPlan, ...]) -> str:
     """Return the plan id: what will be done and to whom, and nothing else."""
     content = [
@@ -146,6 +164,7 @@ def _list_plan(
     policy: Policy,
     overrides: Overrides,
     as_of: datetime,
+    rivals: tuple[str, ...],
 ) -> ListPlan:
     gap = observed.gap
     if gap.against != desired.table.digest:
@@ -159,12 +178,14 @@ def _list_plan(
         policy=policy,
         overrides=overrides,
         as_of=as_of,
+        rivals=rivals,
     )
     refusals = judge(case)
     actions = tuple(_actions(case, refusals))
     made = ListPlan(
         key=observed.key,
         tenant=desired.tenant.name,
+        service=desired.tenant.base_url,
         remote_id=remote.id if remote else None,
         version=remote.version if remote else "",
         actions=actions,
@@ -226,6 +247,11 @@ def _notes(case: Case) -> Iterator[str]:
         yield "the spec declares no contact"
     if case.observed.lapsed and any(change.field == "suppressUntil" for change in case.changes):
         yield f"the list has lapsed: its new end suppresses {case.desired.wanted:,} contacts again"
+    if case.observed.cut_short:
+        yield (
+            f"{case.observed.cut_short:,} contacts are wanted for longer than the list's own end, "
+            "which the spec does not manage; declare list.suppressUntil"
+        )
     if case.observed.gap.opaque:
         yield (
             f"{case.observed.gap.opaque:,} contacts on the service are not to be read as an "

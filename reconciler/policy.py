@@ -35,6 +35,8 @@ class Case:
     policy: Policy
     overrides: Overrides
     as_of: datetime
+    rivals: tuple[str, ...] = ()
+    """Other specs' names of the very same list at the service."""
 
     @property
     def key(self) -> str:
@@ -68,6 +70,18 @@ def _list_type(case: Case) -> Iterator[Refusal]:
             Direction.ALL,
             "list-type",
             f"list {remote.id} is of type {remote.type!r}, expected 'suppression'",
+        )
+
+
+def _rivals(case: Case) -> Iterator[Refusal]:
+    """Two specs of one list would undo each other for ever."""
+    if case.rivals:
+        yield _refusal(
+            case,
+            Direction.ALL,
+            "same-list",
+            f"{' and '.join(sorted((case.key, *case.rivals)))} are one and the same list at the "
+            "service; declare it once",
         )
 
 
@@ -205,7 +219,9 @@ def _max_releases(case: Case) -> Iterator[Refusal]:
 
 def _max_suppressions(case: Case) -> Iterator[Refusal]:
     """A list that suddenly grows past this bound is looked at first."""
-    value = case.observed.gap.missing
+    gap = case.observed.gap
+    endless = gap.endless_missing.rows if gap.endless_missing else 0
+    value = gap.missing if case.observed.complete else endless
     override = case.overrides.max_suppressions
     limit = case.policy.max_suppressions if override is None else override
     if value > limit:
@@ -221,6 +237,7 @@ def _max_suppressions(case: Case) -> Iterator[Refusal]:
 
 _RULES = (
     _list_type,
+    _rivals,
     _gone,
     _incomplete,
     _lapsed_list,

@@ -111,7 +111,7 @@ def receipt(
         },
         batch_reasons={listed.key: listed.batch_reason for listed in plan.lists},
         surplus=sum(listed.gap.surplus for listed in plan.lists),
-        exit_code=exit_code(plan, outcomes),
+        exit_code=run.signalled() or exit_code(plan, outcomes),
     )
     run.write("receipt.json", made)
     return made
@@ -145,6 +145,7 @@ def close(run: Run, *, code: int, plan: Plan | None = None, done: Receipt | None
         exit_code=code,
         lists={**seen, **(done.created if done else {})},
         spent=spent,
+        batch_reasons=done.batch_reasons if done else None,
     )
 
 

@@ -116,9 +116,9 @@ def _still_good(path: Path, held: Mapping[str, Any], now: datetime) -> None:
 def accepted(approved: SavedPlan, made: Plan, *, specs: Mapping[str, str], safer: bool) -> bool:
     """Whether a recomputed plan may be applied in place of the approved one.
 
-    With ``safer`` also when specs and policy are the approved ones and the creation, settings,
-    shortenings and releases of each list are each as approved, for the same list of the service,
-    or not there; suppressions and amendments may differ.
+    With ``safer`` also when specs, contact files and policy are the approved ones and the
+    creation, settings, shortenings and releases of each list are each as approved, for the same
+    list of the service, or not there; suppressions and amendments may differ.
 
     Args:
         approved: what the file says.
@@ -129,6 +129,8 @@ def accepted(approved: SavedPlan, made: Plan, *, specs: Mapping[str, str], safer
     if made.id == approved.id:
         return True
     if not safer or dict(specs) != dict(approved.specs) or plain(made.policy) != approved.policy:
+        return False
+    if any(_feeds(plain(one)) != _feeds(approved.lists.get(one.key, {})) for one in made.lists):
         return False
     return all(_no_less_safe(listed, approved.lists.get(listed.key)) for listed in made.lists)
 
@@ -168,6 +170,11 @@ def _no_less_safe(listed: ListPlan, approved: Mapping[str, Any] | None) -> bool:
     if approved is None or listed.remote_id != approved["remote_id"]:
         return not bound
     return all(action in approved["actions"] for action in bound)
+
+
+def _feeds(listed: Mapping[str, Any]) -> list[str]:
+    """The digests of a list's contact files."""
+    return [feed["sha256"] for feed in listed.get("feeds", ())]
 
 
 def _counts(listed: Mapping[str, Any]) -> str:

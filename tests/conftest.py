@@ -20,7 +20,12 @@ settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let CI insist that every test marked ``tools`` runs."""
+    """Let CI insist that every test marked ``tools`` runs, and people refresh golden files."""
+    parser.addoption(
+        "--refresh-golden",
+        action="store_true",
+        help="write what the program prints now as what tests/golden expects; then read the diff",
+    )
     parser.addoption(
         "--require-tools",
         action="store_true",

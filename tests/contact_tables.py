@@ -46,6 +46,10 @@ RELEASES = pa.schema(
 )
 
 
+UNREADABLE = -1
+"""The end of a contact whose end nobody can read."""
+
+
 def at(days: float) -> int:
     """Seconds since 1970 UTC, so many days after ``AS_OF``."""
     return int((AS_OF + timedelta(days=days)).timestamp())
@@ -53,6 +57,8 @@ def at(days: float) -> int:
 
 def spelled(until: int | None) -> str | None:
     """An end as the service writes it."""
+    if until == UNREADABLE:
+        return "31/12/2099"
     return None if until is None else zulu(datetime.fromtimestamp(until, UTC))
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import orjson
-from builders import tenant
 
+from builders import tenant
 from reconciler import journal, sandbox
 from reconciler.api.connect import connect
 from reconciler.commands import main
@@ -27,7 +27,7 @@ from reconciler.metrics import Meter
 from reconciler.times import parse_time
 
 LIST: Final = "7f3e2c"
-PATIENCE: Final = 30.0
+PATIENCE: Final = 60.0
 SECRETS: Final = {"CXONE_CLIENT_ID": "e2e-client", "CXONE_CLIENT_SECRET": "e2e-hush"}
 EMBEDDED: Final = """\
 apiVersion: reconciler/v1
@@ -103,7 +103,11 @@ class Workplace:
         return path
 
     def declare(
-        self, *contacts: str, name: str = "us-dnc", identity: str = f"listId: {LIST}", more: str = ""
+        self,
+        *contacts: str,
+        name: str = "us-dnc",
+        identity: str = f"listId: {LIST}",
+        more: str = "",
     ) -> None:
         """Declare a list with these contacts, each the inside of a YAML mapping."""
         lines = ["  contacts:", *(f"    - {{{each}}}" for each in contacts)] if contacts else []
@@ -146,18 +150,21 @@ class Workplace:
         finally:
             os.environ.clear()
             os.environ.update(before)
-        told = [stream.detach().getvalue() for stream in (out, err)]  # type: ignore[attr-defined]
+        told = [stream.detach().getvalue() for stream in (out, err)]
         return kept(words, code, *told)
 
     @contextmanager
-    def started(self, *words: str, **how: Any) -> Iterator["subprocess.Popen[bytes]"]:
+    def started(
+        self, *words: str, stdin: int = subprocess.DEVNULL
+    ) -> Iterator["subprocess.Popen[bytes]"]:
         """Start the program and leave it running; it is gone after the block."""
         with subprocess.Popen(  # noqa: S603 - our own program
             [sys.executable, "-m", "reconciler", *words],
             cwd=self.folder,
             env=self.environment,
-            **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-            | how,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         ) as running:
             try:
                 yield running
@@ -195,9 +202,13 @@ class Workplace:
         sandbox.ensure_list(self.database, list_id, name, **settings)
         other = sandbox.stranger(self.database)
         for identifier, reason, until in contacts:
-            kind = "email" if "@" in identifier else "phone"
-            end = parse_time(until) if until else None
-            other.add(list_id, **{kind: identifier}, reason=reason, until=end)  # type: ignore[arg-type]
+            other.add(
+                list_id,
+                email=identifier if "@" in identifier else None,
+                phone=None if "@" in identifier else identifier,
+                reason=reason,
+                until=parse_time(until) if until else None,
+            )
         return other
 
     def held(self, list_id: str = LIST) -> dict[str, tuple[str, datetime | None]]:

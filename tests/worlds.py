@@ -76,6 +76,8 @@ class World:
     after: Callable[[str], None] = _nothing
     """Called after the effect of each write; what it raises stands for an answer that is lost."""
     moves_while_read: bool = False
+    moves_with_contacts: bool = True
+    """Whether a write of contacts moves the version."""
     writes_left: int | None = None
     """How many writes come before the end; ``None`` never ends."""
     effect_before_end: bool = False
@@ -137,7 +139,9 @@ class World:
                 if isinstance(settings.suppress_until, datetime)
                 else None,
             )
-        return self._list(LIST)
+        made = self._list(LIST)
+        self.after("create")
+        return made
 
     def update(self, list_id: str, changes: Sequence[Change], *, version: str) -> RemoteList:
         """Change settings, if the version is right."""
@@ -154,7 +158,9 @@ class World:
                     case "suppressUntil":
                         end = parse_time(change.new) if change.new else None
                         self.settings = replace(self.settings, suppress_until=end)
-        return self._list(list_id)
+        made = self._list(list_id)
+        self.after("update")
+        return made
 
     def send(self, list_id: str, batch: pa.Table) -> Sent:
         """Upsert a batch: each body replaces the contact that carries its identifier."""
@@ -174,6 +180,7 @@ class World:
                 if at not in bad:
                     self._upsert(row)
         version = self._list(list_id).version
+        self.after("send")
         if self.complains == "unnamed":
             return Sent(taken=True, unnamed=unnamed, version=version)
         return Sent(taken=True, errors=named, version=version)
@@ -204,12 +211,11 @@ class World:
         if ends and not self.effect_before_end:
             raise KilledError
         yield
-        self.number += 1
+        self.number += what != "send" or self.moves_with_contacts
         self.writes.append(what)
         self.states.append(tuple(self.contacts))
         if ends:
             raise KilledError
-        self.after(what)
 
 
 @contextmanager

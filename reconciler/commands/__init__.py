@@ -7,6 +7,7 @@ only here click is known; nothing below ever prints or exits.
 import io
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import click
@@ -51,6 +52,7 @@ def _run(group: click.Group, args: list[str], signals: Signals) -> int:
 def _ended(error: BaseException, context: click.Context, *, as_json: bool) -> int:
     """Tell the user, in one line and a hint, why it ended; return the exit code."""
     told = ending.ending(error)
+    told = replace(told, code=frame.signalled(context) or told.code)
     if told.crashed:
         told = _with_trace(told, error, context)
     if told.message:
@@ -59,7 +61,8 @@ def _ended(error: BaseException, context: click.Context, *, as_json: bool) -> in
         for line in _lines(told):
             frame.show(context, line, err=True)
         if as_json and not context.meta.get(frame.ANSWERED):
-            frame.answer(context, _document(told))
+            with suppress(frame.OutputError):  # it is told already, and the code tells too
+                frame.answer(context, _document(told))
     return told.code
 
 

@@ -14,6 +14,7 @@ from reconciler.commands.plan import refresh_option
 from reconciler.errors import StalePlanError, UsageError
 from reconciler.model import Overrides, Plan, Receipt
 from reconciler.saved import SavedPlan
+from reconciler.schema import nearest
 from reconciler.views import human, machine, markdown
 
 _PLAN: Final = ".json"
@@ -71,16 +72,18 @@ def command(
     with (
         wiring.running(ctx, "apply", chosen.root) as run,
         wiring.door(run) as door,
-        wiring.recorded(ctx, run) as ending,
+        wiring.recorded(run) as ending,
     ):
         approved = saved.read(file, root=chosen.root, now=run.clock()) if file else None
         chosen = approved.selection if approved else chosen
         keys = tuple(listed.name for listed in spec.load(chosen).lists)
+        _known(allowed, keys)
         with wiring.locked(run, keys, timeout=lock_timeout):
             prepared = pipeline.prepare(
                 chosen,
                 reader=door,
                 as_of=approved.as_of if approved else run.clock(),
+                now=run.clock(),
                 run=run,
                 fresh=refresh == "always",
             )
@@ -93,6 +96,9 @@ def command(
             if not _agreed(ctx, made, asking=not (made.empty or approved or auto_approve)):
                 ending.code = _DECLINED
                 return ending.code
+            if not approved:  # a question may have waited for long
+                now = prepared.plan(as_of=run.clock(), overrides=allowed)
+                made = ending.plan = deciding.within(now, made)
             done = ending.done = pipeline.execute(
                 made, tenants=prepared.spec.tenants, writer=door, run=run
             )
@@ -112,6 +118,21 @@ def _plan_file(paths: tuple[Path, ...]) -> Path | None:
     if files and len(paths) > 1:
         raise UsageError("one saved plan, or paths of specs: not both")
     return files[0] if files else None
+
+
+def _known(allowed: Overrides, keys: tuple[str, ...]) -> None:
+    """See to it that an override names a list of this run.
+
+    Raises:
+        UsageError: it does not, and so would do nothing.
+    """
+    for name in (*allowed.allow_empty, *allowed.accept_stale_feed):
+        if name not in keys:
+            close = nearest(name, keys)
+            raise UsageError(
+                f"an override names {name!r}, which is no list of this run",
+                hint=f"did you mean {close}?" if close else "",
+            )
 
 
 def _as_approved(
@@ -135,7 +156,8 @@ def _as_approved(
             + ("" if safer else "; --accept-safer applies it if only suppressions differ"),
         )
     now = prepared.plan(as_of=run.clock(), overrides=allowed)
-    return now if allowed.given else deciding.within(now, made)
+    bound = prepared.plan(as_of=approved.as_of, overrides=allowed) if allowed.given else made
+    return deciding.within(now, bound)
 
 
 def _agreed(ctx: click.Context, made: Plan, *, asking: bool) -> bool:

@@ -37,7 +37,7 @@ def command(ctx: click.Context, *, paths: tuple[Path, ...], fail_on: str) -> int
     with (
         wiring.running(ctx, "drift", chosen.root) as run,
         wiring.door(run) as door,
-        wiring.recorded(ctx, run) as ending,
+        wiring.recorded(run) as ending,
     ):
         now = run.clock()
         prepared = pipeline.prepare(chosen, reader=door, as_of=now, run=run, fresh=True)

@@ -23,7 +23,7 @@ def command(ctx: click.Context, *, paths: tuple[Path, ...]) -> int:
     with (
         wiring.running(ctx, "ping", chosen.root) as run,
         wiring.door(run) as door,
-        wiring.recorded(ctx, run) as ending,
+        wiring.recorded(run) as ending,
     ):
         found = tuple(ping(loaded, reader=door))
         ending.code = worst(check.exit_code for check in found)

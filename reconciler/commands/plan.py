@@ -66,7 +66,7 @@ def command(
     with (
         wiring.running(ctx, "plan", chosen.root) as run,
         wiring.door(run) as door,
-        wiring.recorded(ctx, run) as ending,
+        wiring.recorded(run) as ending,
     ):
         now = as_of or run.clock()
         prepared = pipeline.prepare(

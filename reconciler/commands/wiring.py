@@ -7,7 +7,7 @@ It decides nothing.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -55,7 +55,7 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
             progress=tell,
         )
         frame.note_folder(ctx, run.folder)
-        yield run
+        yield replace(run, signalled=lambda: frame.signalled(ctx))
 
 
 @dataclass(slots=True)
@@ -68,16 +68,16 @@ class Ending:
 
 
 @contextmanager
-def recorded(ctx: click.Context, run: Run) -> Iterator[Ending]:
+def recorded(run: Run) -> Iterator[Ending]:
     """See to it that the run stands in the ledger, however it ends, with the code a shell gets."""
     ending = Ending()
     try:
         yield ending
     except BaseException as error:
-        code = frame.signalled(ctx) or told(error).code
+        code = run.signalled() or told(error).code
         record.close(run, code=code, plan=ending.plan, done=ending.done)
         raise
-    code = frame.signalled(ctx) or ending.code
+    code = run.signalled() or ending.code
     record.close(run, code=code, plan=ending.plan, done=ending.done)
 
 

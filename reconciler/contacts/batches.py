@@ -97,9 +97,20 @@ SELECT "row" FROM slice WHERE address IN (FROM moved) ORDER BY "row"
 """
 """An address is unchanged if each of its contacts is as expected and none has come in addition."""
 
+_STIRRED: Final = """
+SELECT "row" FROM slice WHERE NOT EXISTS (
+    SELECT 1 FROM read_parquet($observed) AS found
+    WHERE found.spelling = slice.spelling
+        AND found.address IS NOT DISTINCT FROM slice.address
+        AND found.reason IS NOT DISTINCT FROM slice.observed_reason
+        AND found.until IS NOT DISTINCT FROM slice.observed_until
+        AND found.version IS NOT DISTINCT FROM slice.observed_version)
+ORDER BY "row"
+"""
+
 _LONGER: Final = f"""
 WITH found AS (
-    SELECT *, coalesce(until, {FOREVER}) AS ends,
+    SELECT * REPLACE (coalesce(address, shadow) AS address), coalesce(until, {FOREVER}) AS ends,
         coalesce(until, {FOREVER}) > coalesce($as_of, {FOREVER}) AS live
     FROM read_parquet($observed)),
 longer AS (
@@ -211,6 +222,23 @@ def changed(
         return tuple(row for (row,) in session.execute(_CHANGED, values).fetchall())
 
 
+def stirred(engine: Engine, rows: Table, observed: Table) -> tuple[int, ...]:
+    """Return the numbers of rows whose contact is not exactly there any more.
+
+    For rows that write what was observed back, as a contact of its own: reason, end, spelling and
+    version have to be what the gap saw, or something newer would be undone.
+
+    Args:
+        engine: an open engine.
+        rows: the ``part`` rows of a gap.
+        observed: the list as read just now.
+    """
+    with engine.session() as session:
+        session.execute(_SLICE, {"path": literal(rows.path), "op": rows.op})
+        found = session.execute(_STIRRED, {"observed": literal(observed.path)}).fetchall()
+        return tuple(row for (row,) in found)
+
+
 def longer(
     engine: Engine,
     rows: Table,
@@ -221,6 +249,7 @@ def longer(
 ) -> tuple[int, ...]:
     """Return the numbers of rows that would take suppression away from a list that has moved.
 
+    An end that cannot be read counts as none.
     With one row of a couple goes the other: they are sent together or not at all.
 
     Args:

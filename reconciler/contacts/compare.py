@@ -1,7 +1,8 @@
 """Measure the gap between an observed and a desired table, entirely in SQL.
 
 It settles what each row is and numbers the rows; it never decides whether a row may be sent. No
-row of ``suppress``, ``amend`` or ``part`` ends earlier than what was observed of its address.
+row of ``suppress``, ``amend`` or ``part`` ends earlier than what was observed of its address; a
+row that takes the place of a contact whose end could not be read has no end.
 """
 
 from datetime import UTC, datetime
@@ -35,7 +36,7 @@ SELECT * FROM (SELECT NULL::VARCHAR AS release_key WHERE false)
 UNION ALL BY NAME SELECT * FROM read_parquet(getvariable('releases'));
 
 CREATE TEMP VIEW seen AS
-SELECT *, coalesce(until, {FOREVER}) AS ends,
+SELECT *, shadow IS NOT NULL AS unread, coalesce(until, {FOREVER}) AS ends,
     until IS NULL OR until > getvariable('as_of') AS live
 FROM read_parquet(getvariable('observed'));
 
@@ -50,8 +51,16 @@ SELECT address, max(version) AS version,
     max_by(reason, (coalesce(version, 0), spelling)) AS reason,
     max_by(until, (coalesce(version, 0), spelling)) AS until
 FROM seen WHERE NOT live AND NOT opaque GROUP BY address;
+
+CREATE TEMP VIEW veiled AS
+SELECT shadow AS address, max(ends) AS ends, bool_or(pair IS NOT NULL) AS shared,
+    max(version) AS version,
+    max_by(spelling, (coalesce(version, 0), spelling)) AS spelling,
+    max_by(reason, (coalesce(version, 0), spelling)) AS reason
+FROM seen WHERE unread GROUP BY shadow;
 """  # noqa: S608 - a constant of ours
-"""Both sides as they are at ``as_of``. ``held`` is one row an address, ``past`` what has lapsed."""
+"""Both sides as they are at ``as_of``. ``held`` is one row an address, ``past`` what has lapsed,
+``veiled`` what has an end that cannot be read and so counts as none."""
 
 _JUDGE: Final = """
 CREATE TEMP TABLE judged AS
@@ -105,23 +114,48 @@ FROM hits WHERE pair IS NOT NULL AND (amend OR shorten OR release) GROUP BY pair
 """
 """Contacts with two identifiers of which one is to be written: the write would lose the other."""
 
+_CLAIMED: Final = """
+CREATE TEMP TABLE claimed AS
+SELECT DISTINCT pair FROM seen JOIN judged ON shadow = judged.address
+WHERE suppress AND pair IS NOT NULL
+"""
+"""Likewise those whose end cannot be read: to suppress one identifier would lose the other."""
+
 _DRAFT: Final = """
 CREATE TEMP TABLE draft (
     op VARCHAR, pair BIGINT, address VARCHAR, channel VARCHAR, spelling VARCHAR, reason VARCHAR,
     ends BIGINT, version BIGINT, observed_reason VARCHAR, observed_ends BIGINT,
     observed_version BIGINT, source VARCHAR, line BIGINT, requested_at BIGINT,
     basis VARCHAR, release_key VARCHAR,
-    extended BOOLEAN DEFAULT false, recoded BOOLEAN DEFAULT false, owned BOOLEAN DEFAULT false)
+    extended BOOLEAN DEFAULT false, recoded BOOLEAN DEFAULT false, owned BOOLEAN DEFAULT false,
+    unread BOOLEAN DEFAULT false)
 """
 
 _FILL: Final = (
     """
 INSERT INTO draft BY NAME
-SELECT 'suppress' AS op, judged.address, channel, coalesce(spelling, judged.address) AS spelling,
-    wanted_reason AS reason, wanted_ends AS ends, coalesce(version, 0) + 1 AS version,
-    past.reason AS observed_reason, past.until AS observed_ends, version AS observed_version,
-    source, line, requested_at
-FROM judged LEFT JOIN past USING (address) WHERE suppress
+SELECT 'suppress' AS op, judged.address, channel,
+    coalesce(veiled.spelling, past.spelling, judged.address) AS spelling, wanted_reason AS reason,
+    greatest(wanted_ends, veiled.ends) AS ends,
+    coalesce(veiled.version, past.version, 0) + 1 AS version,
+    CASE WHEN veiled.ends IS NULL THEN past.reason ELSE veiled.reason END AS observed_reason,
+    coalesce(veiled.ends, past.until) AS observed_ends,
+    CASE WHEN veiled.ends IS NULL THEN past.version ELSE veiled.version END AS observed_version,
+    source, line, requested_at, veiled.ends IS NOT NULL AS unread
+FROM judged LEFT JOIN past USING (address) LEFT JOIN veiled USING (address)
+WHERE suppress AND NOT coalesce(shared, false)
+""",
+    """
+INSERT INTO draft BY NAME
+SELECT 'amend' AS op, pair, shadow AS address, seen.channel, spelling,
+    CASE WHEN wanted.address IS NOT NULL AND getvariable('recode')
+        THEN wanted.reason ELSE seen.reason END AS reason,
+    seen.ends, coalesce(version, 0) + 1 AS version, seen.reason AS observed_reason,
+    seen.ends AS observed_ends, version AS observed_version,
+    wanted.source, wanted.line, wanted.requested_at,
+    coalesce(judged.suppress, false) AS extended, unread
+FROM seen JOIN claimed USING (pair) LEFT JOIN wanted ON shadow = wanted.address
+    LEFT JOIN judged ON shadow = judged.address
 """,
     """
 INSERT INTO draft BY NAME
@@ -180,7 +214,7 @@ FROM hits WHERE surplus OR longer
 INSERT INTO draft BY NAME
 SELECT 'surplus' AS op, pair, channel, spelling, reason, ends,
     coalesce(version, 0) + 1 AS version, reason AS observed_reason, ends AS observed_ends,
-    version AS observed_version
+    version AS observed_version, unread
 FROM seen WHERE live AND opaque
 """,
     """
@@ -193,7 +227,8 @@ FROM judged WHERE conflict
 )
 """One statement a kind of row. A released or shortened row that shared its contact has been
 written once before, as a row of its own, so its version is one further. An opaque row is written
-only to keep it, where its contact's other identifier is."""
+only to keep it, where its contact's other identifier is, or in the place of a contact of somebody
+who is wanted, since then it would be lost or cut short at a time that nobody compared."""
 
 _FIRSTS: Final = """
 SET VARIABLE firsts = (
@@ -244,7 +279,7 @@ ordered AS (
 SELECT op, row_number() OVER () - 1 - getvariable('firsts')[op] AS "row", wave, pair, address,
     channel, spelling, reason, nullif(ends, {FOREVER}) AS until, version,
     observed_reason, nullif(observed_ends, {FOREVER}) AS observed_until, observed_version,
-    source, line, requested_at, basis, extended, recoded, owned, release_key
+    source, line, requested_at, basis, extended, recoded, owned, release_key, unread
 FROM ordered
 """  # noqa: S608 - a constant of ours
 """The draft in waves. Two rows of one address never share a wave. Couples come first and stay
@@ -261,6 +296,7 @@ FROM read_parquet($path) GROUP BY op
 
 _SAMPLE: Final = """
 SELECT address, reason, until, coalesce(source, ''), coalesce(line, 0), CASE
+    WHEN unread THEN 'its end on the service cannot be read'
     WHEN address IS NULL THEN 'not to be read as an address'
     WHEN op = 'part' OR op = 'amend' AND NOT extended AND NOT recoded THEN 'shares a contact'
     WHEN extended AND recoded THEN 'later end, other reason'
@@ -290,6 +326,10 @@ def compare(  # noqa: PLR0913 - each is a fact that the gap depends on
     replaces the contact, so the other would be lost. Its row comes along, as ``amend`` where
     something is amended and as ``part`` before something is shortened or released.
 
+    A contact whose end cannot be read counts as surplus and never as a suppression. Where somebody
+    it names is wanted, it is written over without an end: as ``suppress``, or as ``amend`` with
+    its other identifier where it has two. From then on it is held, for ever.
+
     Args:
         engine: an open engine.
         desired: one row an address; lapsed rows count as absent.
@@ -316,7 +356,7 @@ def compare(  # noqa: PLR0913 - each is a fact that the gap depends on
     with engine.session() as session:
         for name, value in values.items():
             session.execute(f"SET VARIABLE {name} = $1", [value])
-        for statement in (_VIEWS, _JUDGE, _HITS, _TORN, _DRAFT, *_FILL, _FIRSTS):
+        for statement in (_VIEWS, _JUDGE, _HITS, _TORN, _CLAIMED, _DRAFT, *_FILL, _FIRSTS):
             session.execute(statement)
         at_rest(session, _GAP, into)
         return _measured(engine, session, path=into, against=desired.digest)

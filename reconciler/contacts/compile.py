@@ -17,7 +17,7 @@ What can be wrong with contacts (a code never changes its meaning):
   invalid, or too many to set aside, ``-117`` warning: rows were set aside.
 * ``SPEC-118`` warning: times without an offset, ``-119`` the list's own end has passed,
   ``-120`` warning: contacts would outlive their list, ``-121`` a release's address cannot be
-  read, ``-122`` a ``maxAge`` that leads nowhere.
+  read, ``-122`` a ``maxAge`` that leads nowhere, ``-123`` a release asked for in the future.
 """
 
 import os
@@ -124,6 +124,11 @@ SELECT (SELECT count(*) FROM judged),
   (SELECT count(*) FROM ranked WHERE place = 1 AND coalesce(until, $list_end + 1) > $list_end)
 """
 
+_OUTLIVING: Final = f"""
+SELECT count(*) FROM (SELECT coalesce(until, {FOREVER}) AS ends FROM read_parquet($path))
+WHERE ends > $as_of AND ends > $end
+"""  # noqa: S608 - a constant of ours
+
 _ALL_INVALID: Final = """
 COPY (
   SELECT source, line, code, fault, channel, written, reason, until, requested_at, text
@@ -200,6 +205,20 @@ def compile_list(
         )
 
 
+def outliving(engine: Engine, table: Table, *, end: datetime, as_of: datetime) -> int:
+    """Count the contacts of a desired table that are wanted for longer than ``end``.
+
+    Args:
+        engine: an open engine.
+        table: as ``compile_list`` made it.
+        end: where their list ends, aware; a contact without an end outlives any.
+        as_of: contacts that ended by then are not wanted any more.
+    """
+    with engine.session() as session:
+        values = {"path": literal(table.path), "end": seconds(end), "as_of": seconds(as_of)}
+        return scalar(session, _OUTLIVING, **values)
+
+
 def keep(
     engine: Engine,
     session: duckdb.DuckDBPyConnection,
@@ -210,7 +229,7 @@ def keep(
     into: Path,
     kind: str,
 ) -> Table:
-    """Write a table once; one with equal content from equal places is there already.
+    """Write a table; one with equal content from equal places, whole or damaged, is replaced.
 
     Args:
         engine: for the digests.
@@ -224,9 +243,7 @@ def keep(
     digest = engine.digest(session.sql(lines))
     path = into / f"{kind}-{digest}-{engine.digest(session.sql(places))[:16]}.parquet"
     _private(into)
-    if not path.exists():
-        at_rest(session, rows, path)
-    count = scalar(session, "SELECT count(*) FROM read_parquet($path)", path=literal(path))
+    count = at_rest(session, rows, path)
     return Table(path=path, rows=count, digest=digest)
 
 
@@ -289,6 +306,7 @@ def _feeds(
             Feed(
                 path=source.path,
                 files=reading.files,
+                empty_files=reading.empty_files,
                 rows=reading.rows,
                 sha256=reading.sha256,
                 as_of=source.as_of,

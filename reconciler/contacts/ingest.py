@@ -24,6 +24,10 @@ from reconciler.model import Table
 FOREVER: Final = 9_223_372_036_854_775_807
 """No end, where ends are compared; it never reaches a file."""
 
+_LATEST: Final = FOREVER - 9
+"""The highest version that is told apart from higher ones: a write has to send a higher one still,
+and one further where it writes twice."""
+
 _COPY: Final = "COPY ({}) TO $into (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
 
 _STAGE: Final = """
@@ -32,7 +36,7 @@ CREATE TEMP TABLE staged (
     reason VARCHAR, until BIGINT, version BIGINT, unreadable BOOLEAN)
 """
 
-_TAKE: Final = """
+_TAKE: Final = f"""
 INSERT INTO staged
 SELECT email_spelling, phone_spelling, email_address(email_spelling),
     phone_address(phone_spelling, $region), reason, ends, version, written AND ends IS NULL
@@ -41,9 +45,10 @@ FROM (
         CASE WHEN tidy(email) IS NOT NULL THEN email END AS email_spelling,
         CASE WHEN tidy(phone) IS NOT NULL THEN phone END AS phone_spelling,
         CASE WHEN tidy(reason) IS NOT NULL THEN reason END AS reason,
-        end_seconds(until) AS ends, tidy(until) IS NOT NULL AS written, version
+        end_seconds(until) AS ends, tidy(until) IS NOT NULL AS written,
+        CASE WHEN version > {_LATEST} THEN {_LATEST} ELSE version END AS version
     FROM page)
-"""
+"""  # noqa: S608 - a constant of ours
 
 _ARRANGE: Final = """
 CREATE TEMP TABLE arranged AS
@@ -65,19 +70,21 @@ identifiers AS (
     SELECT NULL, NULL, NULL, * FROM contacts
     WHERE email_spelling IS NULL AND phone_spelling IS NULL)
 SELECT CASE WHEN NOT unreadable THEN found END AS address, channel, reason, until, version,
-    spelling, pair, unreadable OR found IS NULL AS opaque
+    spelling, pair, unreadable OR found IS NULL AS opaque,
+    CASE WHEN unreadable THEN found END AS shadow
 FROM identifiers
 """
 
 _OBSERVED: Final = """
 SELECT * FROM arranged
-ORDER BY address NULLS LAST, channel, spelling, pair, reason, until, version
+ORDER BY address NULLS LAST, channel, spelling, pair, reason, until, version, shadow
 """
 
 _OBSERVED_LINES: Final = """
 SELECT replace(concat_ws('|', coalesce(address, ''), coalesce(reason, ''),
     coalesce(until::VARCHAR, ''), coalesce(version::VARCHAR, ''), coalesce(spelling, ''),
-    coalesce(pair::VARCHAR, ''), coalesce(channel, ''), opaque::VARCHAR), chr(10), ' ') AS line
+    coalesce(pair::VARCHAR, ''), coalesce(channel, ''), opaque::VARCHAR,
+    coalesce(shadow, '')), chr(10), ' ') AS line
 FROM arranged ORDER BY line
 """
 
@@ -102,6 +109,8 @@ def ingest(engine: Engine, pages: Iterable[pa.Table], *, region: str | None, int
     The file is named by a digest of all it holds, so equal lists share one file, in whatever
     order and pages they were read. A contact with two identifiers becomes two rows of one
     ``pair``; where only one of them can be normalised, the other is an opaque row of that pair.
+    A contact whose end cannot be read is opaque, and its ``shadow`` says whose it is: a write to
+    that address would end it at a time that nobody compared.
 
     Args:
         engine: an open engine.
@@ -111,7 +120,8 @@ def ingest(engine: Engine, pages: Iterable[pa.Table], *, region: str | None, int
 
     Returns:
         One row a contact and identifier: address, channel, reason, until (seconds since 1970
-        UTC, null for no end), version, spelling, pair, opaque.
+        UTC, null for no end), version, spelling, pair, opaque, shadow (the address of an opaque
+        row where only the end is unreadable).
     """
     with engine.session() as session:
         normalise.register(session)
@@ -123,8 +133,7 @@ def ingest(engine: Engine, pages: Iterable[pa.Table], *, region: str | None, int
         session.execute(_ARRANGE)
         digest = engine.digest(session.sql(_OBSERVED_LINES))
         path = into / f"observed-{digest}.parquet"
-        if not path.exists():
-            at_rest(session, _OBSERVED, path)
+        at_rest(session, _OBSERVED, path)  # also in place of one of that name: it may be damaged
         rows = scalar(session, "SELECT count(*) FROM arranged")
     return Table(path=path, rows=rows, digest=digest)
 

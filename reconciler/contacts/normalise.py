@@ -63,6 +63,9 @@ _SETTLED_AFTER: Final = 4
 _FLOATED: Final = re.compile(r"(\+?\d{7,})\.0")
 """A number that went through a column of floats: the fraction is no part of it."""
 
+_EXTENSION: Final = re.compile(r"(;ext=|(extension|extn?|xtn|x)[.:]?\s*)\d+#?", re.IGNORECASE)
+_SCHEME: Final = re.compile(r"tel:", re.IGNORECASE)
+
 _POSSIBLE: Final = phonenumbers.ValidationResult.IS_POSSIBLE
 _LONGEST_EXTENSION: Final = 6
 
@@ -121,7 +124,8 @@ def phone_address(written: str, region: str) -> str | None:
     With an empty region only international forms are numbers at all.
 
     Possible, not valid: fictional and newly issued ranges have to work. A number that only works
-    inside its own area is not one.
+    inside its own area is not one, nor is one with words around or letters in it: the library
+    would overlook or dial them.
     """
 
     def once(text: str) -> str:
@@ -133,10 +137,20 @@ def phone_address(written: str, region: str) -> str | None:
         return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
     stripped = written.strip(BLANK)
-    if not stripped.isprintable():
+    if not stripped.isprintable() or _is_wordy(stripped):
         return None
     floated = _FLOATED.fullmatch(stripped)
     return _settled(floated[1] if floated else stripped, once)
+
+
+def _is_wordy(text: str) -> bool:
+    """Tell whether there are letters beside those that announce an extension at the end."""
+    scheme = _SCHEME.match(text)
+    bare = text[scheme.end() :] if scheme else text
+    marks = list(_EXTENSION.finditer(bare))
+    if marks and marks[-1].end() == len(bare):
+        bare = bare[: marks[-1].start()]
+    return any(character.isalpha() for character in bare)
 
 
 def end_seconds(written: str) -> int | None:

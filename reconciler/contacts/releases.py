@@ -2,11 +2,11 @@
 
 A release is spent once, or by the time since its ``requestedAt``. A release that is spent must
 never come back because another one of the same address is taken out of consideration: of one
-address only the newest counts, spent or not.
+address only the newest counts, spent or not. One asked for in the future would not run out in time.
 """
 
-from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +19,7 @@ from reconciler.contacts.engine import PSEUDONYM, Engine
 from reconciler.contacts.ingest import seconds
 from reconciler.errors import Place, Problem
 from reconciler.model import ListSpec, ReleaseSpec, Table
+from reconciler.times import END_OF_DAY, zulu
 
 _ADDRESSED: Final = f"""
 CREATE TEMP TABLE addressed AS
@@ -27,17 +28,18 @@ WITH identifiers AS (
   WHERE email IS NOT NULL
   UNION ALL
   SELECT phone_address(tidy(phone), $region), 'phone', * FROM declared WHERE phone IS NOT NULL)
-SELECT *, {PSEUDONYM.format("concat_ws('|', $list, address, requested_at, basis, ticket)")}
+SELECT *, {PSEUDONYM.format("concat_ws('|', $list, address, requested_at)")}
   AS release_key
 FROM identifiers
 """  # noqa: S608 - constants of ours; values go in as parameters
+"""A release is known by who asked for it and when: other words about it do not make it another."""
 
 _RANKED: Final = """
 CREATE TEMP TABLE ranked AS
 SELECT *, release_key IN (SELECT key FROM spent) OR requested_at + $within <= $as_of AS spent,
   row_number() OVER (PARTITION BY address ORDER BY requested_at DESC, until DESC NULLS LAST,
     source, line, basis, ticket) AS place
-FROM addressed WHERE address IS NOT NULL
+FROM addressed WHERE address IS NOT NULL AND requested_at <= $day_end
 """
 """The newest release of an address is in place 1; of two as new, the one that releases less."""
 
@@ -53,8 +55,8 @@ FROM ranked WHERE place = 1 AND NOT spent ORDER BY text
 """
 
 _PLACES: Final = """
-SELECT replace(concat_ws('|', release_key, requested_by, source, CAST(line AS VARCHAR)), chr(10),
-  ' ') AS text
+SELECT replace(concat_ws('|', release_key, basis, ticket, requested_by, source,
+  CAST(line AS VARCHAR)), chr(10), ' ') AS text
 FROM ranked WHERE place = 1 AND NOT spent ORDER BY text
 """
 
@@ -82,7 +84,8 @@ def compile_releases(
     Args:
         engine: an open engine.
         spec: the list's declaration.
-        as_of: the time at which a release may be too old.
+        as_of: the time at which a release may be too old, or not yet have been asked for; until
+            the end of that day (UTC) is not the future, since a bare date is the end of its day.
         release_within: how long after its ``requestedAt`` a release does something.
         spent: keys of the releases that were carried out.
         into: the folder for the table.
@@ -98,7 +101,9 @@ def compile_releases(
         session.register("spent", pa.table({"key": pa.array(sorted(spent), pa.string())}))
         session.execute(_ADDRESSED, {"region": spec.defaults.region, "list": spec.name})
         age = release_within // timedelta(seconds=1)
-        session.execute(_RANKED, {"within": age, "as_of": seconds(as_of)})
+        day_end = datetime.combine(as_of.astimezone(UTC).date(), END_OF_DAY)
+        moments = {"as_of": seconds(as_of), "day_end": seconds(day_end)}
+        session.execute(_RANKED, {"within": age, **moments})
         table = keep(
             engine,
             session,
@@ -109,7 +114,8 @@ def compile_releases(
             kind="releases",
         )
         done = tuple(spec.releases[number].place for (number,) in session.execute(_DONE).fetchall())
-        return table, done, _problems(session, spec)
+        problems = (*_problems(session, spec), *_from_the_future(spec, day_end))
+        return table, done, problems
 
 
 def _declared(releases: Sequence[ReleaseSpec]) -> pa.Table:
@@ -141,3 +147,15 @@ def _problems(session: duckdb.DuckDBPyConnection, spec: ListSpec) -> tuple[Probl
         )
         for number, channel in session.execute(_UNREADABLE).fetchall()
     )
+
+
+def _from_the_future(spec: ListSpec, day_end: datetime) -> Iterator[Problem]:
+    """Tell of releases that nobody can have asked for yet."""
+    for release in spec.releases:
+        if release.requested_at > day_end:
+            yield Problem(
+                place=release.place,
+                code="SPEC-123",
+                message=f"the release's requestedAt {zulu(release.requested_at)} is in the future, "
+                "so it would never run out; expected when it was asked for",
+            )

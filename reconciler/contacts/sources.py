@@ -62,9 +62,13 @@ _SCHEMA: Final = pa.schema(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What reading one source came to; ``sha256`` is of the bytes of all its files."""
+    """What reading one source came to; ``sha256`` is of the bytes of all its files.
+
+    ``empty_files`` could be read and have not a single row.
+    """
 
     files: tuple[str, ...]
+    empty_files: tuple[str, ...]
     rows: int
     sha256: str
     problems: tuple[Problem, ...]
@@ -83,19 +87,20 @@ def read(session: duckdb.DuckDBPyConnection, source: Source, *, feed: int, base:
     """
     problems: list[Problem] = []
     digest = hashlib.sha256()
-    rows = 0
+    counts: dict[str, int] = {}
     named = sorted((_name(path, base), path) for path in source.files)
     for name, path in named:
         try:
             with _readable():
                 _take_bytes(path, digest.update)
-                rows += _read_file(session, path, source.columns, source=name, feed=feed)
+                counts[name] = _read_file(session, path, source.columns, source=name, feed=feed)
         except UnreadableError as error:
             session.execute("DELETE FROM raw WHERE source = $1 AND feed = $2", [name, feed])
             problems.append(Problem(place=Place(path=name), code=error.code, message=str(error)))
     return Reading(
         files=tuple(name for name, _ in named),
-        rows=rows,
+        empty_files=tuple(name for name, rows in counts.items() if not rows),
+        rows=sum(counts.values()),
         sha256=digest.hexdigest(),
         problems=tuple(problems),
     )

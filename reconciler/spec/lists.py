@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 
 from reconciler import model, times
+from reconciler.masking import scrub
 from reconciler.schema import Keys, seen
 from reconciler.spec import sources
 from reconciler.spec.codes import Code
@@ -39,7 +40,7 @@ def suppression_list(draft: Draft, *, repository: Path) -> model.ListSpec:
         create=draft.value("spec", "create") is True,
         settings=_settings(draft),
         labels=_texts(draft, "metadata", "labels"),
-        batch_reason=draft.text("spec", "batchReason"),
+        batch_reason=scrub(draft.text("spec", "batchReason")),
         defaults=defaults,
         contacts=_contacts(draft, ends=defaults.suppress_until or times.NEVER),
         sources=tuple(
@@ -47,7 +48,7 @@ def suppression_list(draft: Draft, *, repository: Path) -> model.ListSpec:
         ),
         releases=tuple(_release(draft, path) for path in draft.items("spec", "releases")),
         ownership=model.Ownership(draft.text("spec", "ownership") or "additive"),
-        release_basis=draft.text("spec", "releaseBasis"),
+        release_basis=scrub(draft.text("spec", "releaseBasis")),
         max_invalid=share(draft, "spec", "maxInvalid", absent="0%"),
         digest=_digest(draft),
         **choices,
@@ -147,7 +148,7 @@ def _release(draft: Draft, path: Keys) -> model.ReleaseSpec:
         place=draft.place(*path),
         email=draft.text(*path, "email") or None,
         phone=draft.text(*path, "phoneNumber") or None,
-        basis=draft.text(*path, "basis"),
+        basis=scrub(draft.text(*path, "basis")),
         ticket=draft.text(*path, "ticket"),
         requested_by=draft.text(*path, "requestedBy"),
         requested_at=requested,

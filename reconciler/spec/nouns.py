@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from reconciler import model
+from reconciler.masking import scrub
 from reconciler.schema import seen
 from reconciler.spec.codes import Code
 from reconciler.spec.draft import Draft
@@ -123,6 +124,6 @@ def _freeze(draft: Draft, path: tuple[str | int, ...]) -> model.Freeze:
     return model.Freeze(
         start=start or _NOWHERE,
         end=end or _NOWHERE,
-        why=draft.text(*path, "why"),
+        why=scrub(draft.text(*path, "why")),
         place=draft.place(*path),
     )

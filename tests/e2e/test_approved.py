@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 import pytest
+
 from program import LIST, PATIENCE, Ran, Workplace, kept, now, workplace
 
 PHONES = tuple(f"+12125550{number}" for number in range(100, 110))
@@ -77,11 +78,12 @@ def test_a_plan_is_applied_though_a_stranger_added_others(work: Workplace) -> No
 
 
 def test_a_related_change_makes_a_plan_stale_unless_it_is_safer(work: Workplace) -> None:
-    """The difference is told in counts; --accept-safer takes more suppressions, not less."""
+    """The difference is told in counts; --accept-safer, a flag alone, takes more suppressions."""
     save(work)
     work.have().remove(LIST, PHONES[1])
 
-    stale = work.run("apply", "plan.json")
+    variable = {"RECONCILER_APPLY_ACCEPT_SAFER": "1"}
+    stale = work.run("apply", "plan.json", settings=variable)
     before = work.held()
     safer = work.call("apply", "plan.json", "--accept-safer")
 

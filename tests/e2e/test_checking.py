@@ -6,6 +6,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+
 from program import LIST, Workplace, workplace
 
 TENANT = """\
@@ -164,7 +165,9 @@ def test_ping_says_of_each_tenant_and_list_whether_a_run_would_get_on(work: Work
         whole = work.run("ping", "--format", "json")
         fine = work.call("ping", "--list", "us-dnc")
 
-    failed = [(each["subject"], each["name"]) for each in whole.document["checks"] if not each["ok"]]
+    failed = [
+        (each["subject"], each["name"]) for each in whole.document["checks"] if not each["ok"]
+    ]
     assert (1, [("absent", "list"), ("calls", "type")]) == (whole.code, failed)
     assert (0, "6 checks. All passed.") == (fine.code, fine.last)
 

@@ -1,20 +1,25 @@
 """Signals, locks and full disks: what was begun is finished and recorded, and nothing is lost."""
 
+import os
+import pty
 import resource
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import orjson
 import pytest
-from program import LIST, PATIENCE, Workplace, kept, now, soon, workplace
 
+from program import LIST, PATIENCE, Workplace, kept, now, soon, workplace
 from reconciler import journal, locks
 
 PHONES = tuple(f"+12125550{number}" for number in range(100, 110))
 NEW = "+13125550120"
 CONTACTS = "/api/v2/lists/*/contacts"
+_UNDER_WAY = 0.2
+"""Seconds from the journal's line to a request that the service has."""
 HOLDER = "20261123T101500Z-3f9a1c"
 
 
@@ -46,9 +51,10 @@ def test_the_batch_in_flight_is_finished_and_recorded(
 ) -> None:
     """Nothing is begun after it; the next run does the rest."""
     words = ("apply", "--auto-approve", *words)
-    with work.service(f"slow:1@POST {CONTACTS}#1"):
+    with work.service(f"slow:2@POST {CONTACTS}#1"):
         with work.started(*words) as running:
             soon(lambda: _sent(work))
+            time.sleep(_UNDER_WAY)
             running.send_signal(sent)
             out, err = running.communicate(timeout=PATIENCE)
         ran = kept(words, running.returncode, out, err)
@@ -70,7 +76,7 @@ def test_the_batch_in_flight_is_finished_and_recorded(
 
 def test_the_second_signal_stops_at_once(work: Workplace) -> None:
     """Without waiting for the answer; the next run finds out what became of it."""
-    with work.service(f"slow:5@POST {CONTACTS}#1"):
+    with work.service(f"slow:2@POST {CONTACTS}#1"):
         with work.started("apply", "--auto-approve") as running:
             soon(lambda: _sent(work))
             running.send_signal(signal.SIGINT)
@@ -79,7 +85,7 @@ def test_the_second_signal_stops_at_once(work: Workplace) -> None:
             running.send_signal(signal.SIGINT)
             out, err = running.communicate(timeout=PATIENCE)
         ran = kept(("apply",), running.returncode, out, err)
-    again = work.call("apply", "--auto-approve")
+        again = work.call("apply", "--auto-approve")
 
     assert 130 == ran.code
     assert "hint: what is in place stays; run it again for the rest" in ran.err
@@ -87,9 +93,43 @@ def test_the_second_signal_stops_at_once(work: Workplace) -> None:
     assert NEW in work.held()
 
 
+def test_a_plan_is_interrupted_between_two_requests(work: Workplace) -> None:
+    """In one line, in one document, and in the ledger."""
+    words = ("plan", "--format", "json")
+    with work.service("slow:1.5@GET /api/v2/lists/*"):
+        with work.started(*words) as running:
+            soon(
+                lambda: [*work.state.glob("runs/*/specs.json"), *work.state.glob("cache/desired-*")]
+            )
+            time.sleep(_UNDER_WAY)
+            running.send_signal(signal.SIGTERM)
+            out, err = running.communicate(timeout=PATIENCE)
+        ran = kept(words, running.returncode, out, err)
+
+    assert 143 == ran.code == _ledger(work)[0]["exit_code"]
+    assert "error: interrupted before the next request to the service" in ran.err.splitlines()
+
+
+def test_ctrl_c_at_the_question_ends_it_at_once(work: Workplace) -> None:
+    """There is nothing in flight that would have to be finished."""
+    ours, theirs = pty.openpty()
+    with work.started("apply", stdin=theirs) as running:
+        assert running.stderr
+        soon(lambda: b"taken as a yes" in running.stderr.read1())  # type: ignore[union-attr]
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=PATIENCE)
+    for handle in (ours, theirs):
+        os.close(handle)
+
+    ran = kept(("apply",), running.returncode, out, err)
+    assert 130 == ran.code
+    assert ["error", "hint"] == [line.partition(":")[0] for line in ran.err.splitlines()]
+    assert NEW not in work.held()
+
+
 def test_a_killed_apply_is_healed_by_the_next(work: Workplace) -> None:
     """Its lock is taken over and its torn run stands in nobody's way."""
-    with work.service(f"slow:1@POST {CONTACTS}#1"):
+    with work.service(f"slow:2@POST {CONTACTS}#1"):
         with work.started("apply", "--auto-approve") as running:
             soon(lambda: _sent(work))
             running.kill()
@@ -120,9 +160,7 @@ def test_two_runs_do_not_write_one_list_at_once(work: Workplace) -> None:
     work.have(list_id="other", name="Other")
     work.declare(f'phoneNumber: "{NEW}"', name="other", identity="listId: other")
     folder = work.state / "locks"
-    with locks.held(
-        folder, "us-dnc", run=HOLDER, since=now(), timeout=0, note=lambda _line: None
-    ):
+    with locks.held(folder, "us-dnc", run=HOLDER, since=now(), timeout=0, note=lambda _line: None):
         second = work.run("apply", "--auto-approve", "--format", "json")
         waited = work.call("apply", "--auto-approve", "--lock-timeout", "0.1")
         other = work.call("apply", "--auto-approve", "--list", "other")
@@ -138,23 +176,27 @@ def test_two_runs_do_not_write_one_list_at_once(work: Workplace) -> None:
 # ---------------------------------------------------------------- disks
 
 
-@pytest.mark.parametrize("size", [0, 1_000, 2_500])
+@pytest.mark.parametrize("size", [0, 1_500, 5_000])
 def test_a_full_disk_is_one_line_and_a_hint(work: Workplace, size: int) -> None:
-    """Wherever it strikes first; nothing was sent that could not be written down."""
+    """Wherever it strikes first; what is sent is written down, and the next run heals."""
     work.write("more.csv", "phoneNumber\n" + "".join(f"+1312555{n:04}\n" for n in range(100, 190)))
     more = "  sources: [{path: more.csv}]\n"
+    work.declare(*(f'phoneNumber: "{phone}"' for phone in PHONES), more=more)
     with work.service():
-        work.declare(*(f'phoneNumber: "{phone}"' for phone in PHONES), more=more)
-        words = ("apply", "--auto-approve", "--format", "json")
         ran = work.run(
-            *words,
+            *("apply", "--auto-approve", "--format", "json"),
             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
         )
+        after = work.held()
+        written = [*work.state.glob("runs/*/journal.jsonl")]
+        healed = work.call("apply", "--auto-approve")
 
-    assert ran.code in (1, 7)
-    assert ["error", "hint"] == [line.partition(":")[0] for line in ran.err.splitlines()]
-    assert ran.document["hint"]
-    assert len(PHONES) == len(work.held())
+    told = ran.document
+    assert ran.code in {1, 7}
+    assert all(each["hint"] for each in told.get("failures", [told]))
+    assert len(after) == len(PHONES) or any(len([*journal.replay(path)]) == 2 for path in written)
+    assert 0 == healed.code
+    assert 100 == len(work.held())
 
 
 def test_a_state_directory_that_cannot_be_made_is_told(work: Workplace) -> None:
@@ -175,7 +217,7 @@ def test_output_that_cannot_be_written_is_told(work: Workplace) -> None:
     nowhere = work.call("plan", "--out", "absent/plan.json")
     device = work.call("plan", "--out", "/dev/null")
     with Path("/dev/full").open("w") as full:
-        ended = subprocess.run(  # noqa: S603 - our own program
+        ended = subprocess.run(
             [sys.executable, "-m", "reconciler", "plan"],
             cwd=work.folder,
             stdout=full,

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
 from program import LIST, Workplace, now, workplace
 
 PHONES = tuple(f"+12125550{number}" for number in range(100, 110))
@@ -174,7 +175,9 @@ def test_wanted_wins_over_a_release(work: Workplace) -> None:
 
     held = work.held(LIST)
     assert 4 == ran.code
-    assert ran.last.startswith("Refused: 1 declared to be released and still wanted: +1•••••••100 (")
+    assert ran.last.startswith(
+        "Refused: 1 declared to be released and still wanted: +1•••••••100 ("
+    )
     assert held[PHONES[0]][1] is None
     assert held[PHONES[9]][1] is not None
     assert NEW in held

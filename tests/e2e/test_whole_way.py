@@ -8,8 +8,8 @@ from pathlib import Path
 
 import orjson
 import pytest
-from program import PATIENCE, Ran, Workplace, now, workplace
 
+from program import PATIENCE, Ran, Workplace, now, workplace
 from reconciler import sandbox
 
 NAMED = "create: true\n  list: {name: US Do Not Call}\n  batchReason: Monthly sweep"
@@ -79,7 +79,10 @@ def _is_made_and_filled(work: Workplace) -> None:
     assert 0 == applied.code
     assert f"  + created    pin listId: {list_id}" in applied.out.splitlines()
     did = "10 suppressed, 0 amended, 0 shortened, 0 released, 0 rejected. 1 batch."
-    assert [f"us-dnc: {did}", f"Applied: {did} Run {work.newest.name}."] == applied.out.splitlines()[-2:]
+    assert [
+        f"us-dnc: {did}",
+        f"Applied: {did} Run {work.newest.name}.",
+    ] == applied.out.splitlines()[-2:]
     assert {
         "changes.parquet", "journal.jsonl", "observed.json", "plan.json", "receipt.json",
         "report.md", "run.json", "specs.json", "tables",
@@ -88,7 +91,7 @@ def _is_made_and_filled(work: Workplace) -> None:
     assert 10 == len(held)
     assert "COMPLIANCE" == held["+13125550102"][0]
     assert "ann@example.com" in held
-    again = work.run("plan", "--detailed-exitcode")
+    again = work.call("plan", "--detailed-exitcode")
     assert (0, NOTHING.replace("1.", "0.")) == (again.code, again.last)
 
 
@@ -102,7 +105,9 @@ def _drifts_and_heals(work: Workplace) -> None:
     drifted = work.run("drift")
     assert (3, "Drift: 2 missing (critical), 1 surplus, 0 differ.") == (drifted.code, drifted.last)
     healed = work.run("apply", "--auto-approve", "--format", "json").document
-    assert (2, 0, 1) == tuple(healed["counts"][key] for key in ("suppressed", "released", "surplus"))
+    assert (2, 0, 1) == tuple(
+        healed["counts"][key] for key in ("suppressed", "released", "surplus")
+    )
     assert "Monthly sweep" == healed["lists"][0]["batch_reason"]
     assert 11 == len(work.held(list_id))
 
@@ -110,7 +115,7 @@ def _drifts_and_heals(work: Workplace) -> None:
 def _lets_one_go(work: Workplace) -> None:
     list_id = sandbox.list_ids(work.database)["US Do Not Call"]
     declare(work, *CONTACTS, rows=ROWS[1:])
-    kept = work.run("plan")
+    kept = work.call("plan")
     assert NOTHING.replace("1.", "2.") == kept.last
     declare(work, *CONTACTS, rows=ROWS[1:], more=released("+14155550100"))
     work.policy("maxReleases: {share: 50%, count: 1}")
@@ -124,10 +129,10 @@ def _lets_one_go(work: Workplace) -> None:
     )
     assert until is not None
     assert timedelta(minutes=8) < until - now() < timedelta(minutes=12)
-    again = work.run("plan")
+    again = work.call("plan")
     assert NOTHING == again.last
     assert "this release is spent, delete this line" in again.out
-    assert 0 == work.run("drift").code
+    assert 0 == work.call("drift").code
 
 
 def test_the_ledger_names_every_run_and_the_one_before(work: Workplace) -> None:

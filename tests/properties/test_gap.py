@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from contact_tables import (
     AS_OF,
+    UNREADABLE,
     WINDOW_END,
     WRITING,
     Contact,
@@ -38,7 +39,9 @@ FOREVER = float("inf")
 NOW, WINDOW = int(AS_OF.timestamp()), int(WINDOW_END.timestamp())
 
 ENDS = st.sampled_from([None, at(-1), at(0.003), at(1), at(2), at(3)])
+VEILED = st.sampled_from([None, at(-1), at(1), UNREADABLE, UNREADABLE, UNREADABLE])
 REASONS = st.sampled_from(["DNC", "BOUNCE"])
+LETTING_GO = (Op.SHORTEN, Op.RELEASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +60,9 @@ def _spelled(addresses: Sequence[str]) -> list[str]:
 
 
 @st.composite
-def observed_lists(draw: st.DrawFn) -> tuple[Contact, ...]:
+def observed_lists(
+    draw: st.DrawFn, until: st.SearchStrategy[int | None] = ENDS
+) -> tuple[Contact, ...]:
     """Draw contacts of which no two share a spelling, many with both identifiers."""
     emails = draw(st.permutations([*_spelled(EMAILS), None, None]))
     phones = draw(st.permutations([*_spelled(PHONES), None, "12"]))
@@ -66,7 +71,7 @@ def observed_lists(draw: st.DrawFn) -> tuple[Contact, ...]:
             email=email,
             phone=phone,
             reason=draw(REASONS),
-            until=draw(ENDS),
+            until=draw(until),
             version=draw(st.integers(1, 3)),
         )
         for email, phone in zip(emails, phones, strict=True)
@@ -75,12 +80,12 @@ def observed_lists(draw: st.DrawFn) -> tuple[Contact, ...]:
 
 
 @st.composite
-def worlds(draw: st.DrawFn) -> World:
+def worlds(draw: st.DrawFn, until: st.SearchStrategy[int | None] = ENDS) -> World:
     """Draw both sides of a list over six addresses."""
     several = st.sets(st.sampled_from([*EMAILS, *PHONES])).map(sorted)
     return World(
         desired=tuple(wanted(each, draw(ENDS), draw(REASONS)) for each in draw(several)),
-        observed=draw(observed_lists()),
+        observed=draw(observed_lists(until)),
         releases=tuple(release(each, draw(ENDS)) for each in draw(several)),
         exclusive=draw(st.booleans()),
         recode=draw(st.booleans()),
@@ -128,12 +133,20 @@ def ends(held: Sequence[Contact]) -> dict[str, float]:
     """Return until when each address is suppressed; what cannot be read stands for itself."""
     found: dict[str, float] = {}
     for contact in held:
-        end = FOREVER if contact.until is None else contact.until
+        end = FOREVER if contact.until is None or _veiled(contact) else contact.until
         for spelling in (contact.email, contact.phone):
             if spelling is not None and end > NOW:
                 address = SPELLINGS.get(spelling, spelling)
                 found[address] = max(end, found.get(address, 0))
     return found
+
+
+def _veiled(contact: Contact) -> bool:
+    return contact.until == UNREADABLE
+
+
+def _spellings(batch: Any) -> list[str]:
+    return [row["email"] or row["phone"] for row in batch.to_pylist()]
 
 
 def _end(row: dict[str, Any]) -> float:
@@ -248,6 +261,30 @@ def test_nobody_loses_suppression_at_any_step_but_by_shortening_and_release(
                 allowed[address] = min(allowed[address], _end(row))
         now = ends(held)
         assert {} == {address: end for address, end in allowed.items() if now.get(address, 0) < end}
+
+
+@settings(max_examples=15)  # up to three applies each
+@given(world=worlds(VEILED), size=st.integers(2, 5))
+def test_what_has_no_readable_end_is_neither_lost_nor_cut_short(
+    engine: Engine, folder: Path, world: World, size: int
+) -> None:
+    """It may be for ever, and is taken so; once written over, it is in order like the rest."""
+    held = list(world.observed)
+    for turn in range(3):
+        allowed = ends(held)
+        gap = gap_of(engine, folder, world, held)
+        assert turn < 2 or not set(gap.parts) & set(WRITING)
+        for op, batch in sent(engine, gap, size):
+            veiled = [contact for contact in held if _veiled(contact)]
+            kept = {spelling for each in veiled for spelling in (each.email, each.phone)}
+            assert op not in LETTING_GO or not kept & set(_spellings(batch))
+            held = post(held, batch)
+            if op in LETTING_GO:
+                for row in batch.to_pylist():
+                    address = SPELLINGS[row["email"] or row["phone"]]
+                    allowed[address] = min(allowed[address], _end(row))
+            now = ends(held)
+            assert {} == {each: end for each, end in allowed.items() if now.get(each, 0) < end}
 
 
 @settings(max_examples=25)

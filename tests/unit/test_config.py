@@ -61,7 +61,7 @@ def test_an_odd_amount_of_memory_is_refused(memory: str, monkeypatch: pytest.Mon
     """The message names the setting and what it may be."""
     monkeypatch.setenv("RECONCILER_MEMORY_LIMIT", memory)
 
-    with pytest.raises(SettingError, match="RECONCILER_MEMORY_LIMIT .* such as 1GB"):
+    with pytest.raises(SettingError, match=r"RECONCILER_MEMORY_LIMIT .* such as 1GB"):
         installation(Path("specs"))
 
 
@@ -77,7 +77,7 @@ def test_a_secret_is_what_its_reference_names(
     assert f" {HUSH}" == secret(f"file:{tmp_path}/secret")
 
 
-def test_a_secret_file_may_stand_below_home(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_file_may_stand_below_home() -> None:
     """As people write it."""
     home = Path(os.environ["HOME"])
     (home / "hushed").write_text(HUSH, encoding="utf-8")
@@ -114,7 +114,7 @@ def test_a_file_that_is_empty_or_no_text_holds_no_secret(tmp_path: Path) -> None
     for content in (b"\n", b"\xff\xfe"):
         (tmp_path / "secret").write_bytes(content)
 
-        with pytest.raises(SettingError, match="secret file|not set or empty"):
+        with pytest.raises(SettingError, match=r"secret file|not set or empty"):
             secret(f"file:{tmp_path}/secret")
 
 

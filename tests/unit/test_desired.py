@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from reconciler.model import (
     Settings,
     Spec,
 )
+from reconciler.times import zulu
 
 ASKED = NOW - timedelta(days=3)
 
@@ -53,7 +54,12 @@ def release(line: int, email: str) -> ReleaseSpec:
 
 
 def compiled(
-    engine: Engine, folder: Path, *lists: ListSpec, spent: tuple[str, ...] = (), days: int = 14
+    engine: Engine,
+    folder: Path,
+    *lists: ListSpec,
+    spent: tuple[str, ...] = (),
+    days: int = 14,
+    now: datetime | None = None,
 ) -> Desired:
     """Compile lists of one spec."""
     spec = Spec(
@@ -66,6 +72,7 @@ def compiled(
         spec,
         engine=engine,
         as_of=NOW,
+        now=now,
         spent=spent,
         into=folder / "cache",
         invalid_into=lambda name: folder / "run" / name / "invalid.csv",
@@ -97,7 +104,7 @@ def test_every_list_has_its_tables_in_order(engine: Engine, tmp_path: Path) -> N
 
 def test_spent_releases_are_left_out_by_key_and_by_policy(engine: Engine, tmp_path: Path) -> None:
     """Their places are told."""
-    key = engine.pseudonym(f"a|x@x.com|{int(ASKED.timestamp())}|re-consent|LEGAL-1")
+    key = engine.pseudonym(f"a|x@x.com|{int(ASKED.timestamp())}")
     spec = listed("a", releases=(release(7, "x@x.com"), release(8, "y@x.com")))
 
     one = compiled(engine, tmp_path, spec, spent=(key,)).lists[0]
@@ -105,6 +112,22 @@ def test_spent_releases_are_left_out_by_key_and_by_policy(engine: Engine, tmp_pa
 
     assert (1, [7]) == (one.releases.rows, [place.line for place in one.spent_releases])
     assert (0, [7, 8]) == (none.releases.rows, [place.line for place in none.spent_releases])
+
+
+def test_releases_run_out_by_the_clock_and_contacts_lapse_at_the_as_of(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """A plan applied later lets nobody go whose release has run out since."""
+    lapsing = inline(email="a@example.com", suppress_until=zulu(NOW + timedelta(days=1)))
+    spec = listed("a", contacts=(lapsing,), releases=(release(7, "x@x.com"),))
+
+    made = [
+        compiled(engine, tmp_path, spec, now=now).lists[0]
+        for now in (None, ASKED + timedelta(days=14, seconds=-1), ASKED + timedelta(days=14))
+    ]
+
+    assert [1, 1, 0] == [one.releases.rows for one in made]
+    assert [0, 0, 0] == [one.counts.lapsed for one in made]
 
 
 def test_warnings_stay_with_their_list(engine: Engine, tmp_path: Path) -> None:

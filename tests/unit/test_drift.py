@@ -109,6 +109,16 @@ def test_on_a_lapsed_list_every_contact_is_missing() -> None:
     assert "the list's own end has passed: it suppresses nobody" in found.notes
 
 
+def test_on_a_list_of_another_type_every_contact_is_missing() -> None:
+    """Whoever is on it, it suppresses nobody."""
+    seen = observed_list(remote=remote(type="calling"), size=0)
+
+    (found,) = report(desired(), observed(seen), as_of=NOW).lists
+
+    assert 10 == found.missing
+    assert ("it is of type 'calling': it suppresses nobody",) == found.notes
+
+
 def test_a_report_says_what_stands_in_the_way() -> None:
     """An absent list, a broken read, a wanted release and a spent one are told."""
     wanted = desired_list(spent_releases=(place(line=9),))

@@ -92,6 +92,15 @@ def test_a_list_is_whole_where_every_row_arrived(
     assert expected == listed.whole
 
 
+def test_a_list_with_an_empty_file_is_not_whole() -> None:
+    """A file cut off after its header looks like one that has nobody in it."""
+    feed = Feed(path="*.csv", files=("a.csv", "b.csv"), empty_files=("b.csv",), rows=5, sha256="0")
+
+    listed = builders.desired_list(feeds=(feed,))
+
+    assert not listed.whole
+
+
 @pytest.mark.parametrize(
     ("field", "old", "new", "expected"),
     [

@@ -24,6 +24,7 @@ from builders import (
     place,
     remote,
     table,
+    tenant,
 )
 from reconciler.model import (
     Action,
@@ -41,6 +42,7 @@ from reconciler.model import (
     Policy,
     Problem,
     Release,
+    RemoteList,
     Sample,
     Settings,
     Shorten,
@@ -181,7 +183,7 @@ def test_a_refusal_withholds_its_direction_and_nothing_else(
 
 def test_a_refusal_of_one_list_is_nothing_to_another() -> None:
     """Each list is judged alone."""
-    other = observed_list("eu", gap=gap("eu", parts={Op.RELEASE: 1}))
+    other = observed_list("eu", remote=remote(id="8"), gap=gap("eu", parts={Op.RELEASE: 1}))
     bad = observed_list(remote=remote(type="calling"), gap=gap(parts={Op.SUPPRESS: 1}))
 
     made = plan(
@@ -189,6 +191,46 @@ def test_a_refusal_of_one_list_is_nothing_to_another() -> None:
     )
 
     assert [("us-dnc", 0), ("eu", 1)] == [(one.key, len(one.actions)) for one in made.lists]
+
+
+@pytest.mark.parametrize(
+    ("seen", "alone"),
+    [
+        (remote(), False),
+        (remote(id="8"), True),
+        (None, False),
+    ],
+    ids=["one list", "two lists", "one to be made"],
+)
+def test_two_specs_of_one_list_are_refused(seen: RemoteList | None, alone: bool) -> None:
+    """They would undo each other for ever; a name that two specs would make is one list, too."""
+    first = remote() if seen else None
+    lists = [
+        observed_list(key, remote=held, gap=gap(key, parts={Op.SUPPRESS: 1}))
+        for key, held in (("us-dnc", first), ("eu", seen))
+    ]
+
+    made = plan(
+        desired(desired_list(), desired_list("eu")), observed(*lists), policy=OPEN, as_of=NOW
+    )
+
+    assert alone == (not made.empty)
+    assert alone == (not made.refusals)
+
+
+def test_the_same_id_at_another_service_is_another_list() -> None:
+    """Ids are the service's own."""
+    elsewhere = desired_list("eu", tenant=tenant(name="other", base_url="https://b.example"))
+
+    made = plan(
+        desired(desired_list(), elsewhere),
+        observed(observed_list(), observed_list("eu")),
+        policy=OPEN,
+        as_of=NOW,
+    )
+
+    assert () == made.refusals
+    assert ["", "https://b.example"] == [listed.service for listed in made.lists]
 
 
 def test_a_list_that_is_gone_is_not_made_anew() -> None:
@@ -278,7 +320,7 @@ def test_notes_say_what_nobody_has_to_decide() -> None:
     spec = list_spec(settings=Settings(suppress_until=None))
     empty = desired_list(spec=spec, rows=0, spent_releases=(place(line=9),))
     held = remote(settings=Settings(name="US", description=None, suppress_until=PAST))
-    seen = observed_list(remote=held, lapsed=True, size=0, gap=gap(opaque=1200))
+    seen = observed_list(remote=held, lapsed=True, size=0, cut_short=1300, gap=gap(opaque=1200))
 
     (listed,) = plan(desired(empty), observed(seen), policy=OPEN, as_of=NOW).lists
 
@@ -286,6 +328,10 @@ def test_notes_say_what_nobody_has_to_decide() -> None:
         "specs/us-dnc.yaml:9:3: this release is spent, delete this line",
         "the spec declares no contact",
         "the list has lapsed: its new end suppresses 0 contacts again",
+        (
+            "1,300 contacts are wanted for longer than the list's own end, which the spec does "
+            "not manage; declare list.suppressUntil"
+        ),
         "1,200 contacts on the service are not to be read as an address and are never touched",
     ) == listed.notes
 

@@ -7,6 +7,7 @@ import pytest
 
 from contact_tables import (
     AS_OF,
+    UNREADABLE,
     WINDOW_END,
     Contact,
     at,
@@ -14,6 +15,7 @@ from contact_tables import (
     observe,
     post,
     release,
+    rows,
     wanted,
 )
 from reconciler.api.port import BATCH
@@ -218,6 +220,37 @@ def test_a_list_that_moved_keeps_what_lasts_longer_now(engine: Engine, tmp_path:
 
     assert batches.longer(engine, part, now, complete=True) == (0,)
     assert batches.longer(engine, part, now, complete=False) == (0, 1)
+
+
+def test_a_list_that_moved_keeps_an_end_that_cannot_be_read(engine: Engine, tmp_path: Path) -> None:
+    """Only a row without an end is as long for certain, and it must not lose an identifier."""
+    gap = measure(engine, tmp_path, desired=[wanted(A, at(3)), wanted(B), wanted(P)])
+    part = gap.parts[Op.SUPPRESS]
+    held = [
+        Contact(email=A, until=UNREADABLE),
+        Contact(email=B, phone=Q, until=UNREADABLE),
+        Contact(phone=P, until=UNREADABLE),
+    ]
+
+    moved = batches.longer(
+        engine, part, observe(engine, tmp_path, held), complete=True, as_of=AS_OF
+    )
+
+    assert [A, B] == sorted(row["address"] for row in rows(part) if row["row"] in moved)
+
+
+def test_a_couple_known_to_have_no_readable_end_is_no_surprise(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """The gap brought both identifiers along, without an end."""
+    held = [Contact(email=A, phone=P, until=UNREADABLE)]
+    gap = measure(engine, tmp_path, desired=[wanted(A, at(3))], observed=held)
+
+    now = observe(engine, tmp_path, held)
+
+    part = gap.parts[Op.AMEND]
+    assert () == batches.longer(engine, part, now, complete=True, as_of=AS_OF)
+    assert [[0, 1]] == numbers(cut(engine, part))
 
 
 def test_a_list_that_moved_keeps_a_second_identifier_it_got(engine: Engine, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from contact_tables import Contact, at, measure, ops, release, rows, wanted
+from contact_tables import UNREADABLE, Contact, at, measure, ops, release, rows, wanted
 from reconciler.contacts.engine import Engine
 from reconciler.model import Gap, Op
 
@@ -208,6 +208,80 @@ def test_the_unreadable_half_is_written_back_as_it_was(engine: Engine, tmp_path:
         gap, Op.AMEND, "address", "spelling", "until"
     )
     assert (gap.amended, gap.surplus, gap.opaque) == (1, 1, 1)
+
+
+def test_an_end_that_cannot_be_read_is_never_cut_short(engine: Engine, tmp_path: Path) -> None:
+    """Who is wanted is written over it without an end; on its own it is opaque surplus."""
+    held = [
+        Contact(email="A@example.com", reason="BOUNCE", until=UNREADABLE, version=4),
+        Contact(email="b@EXAMPLE.com", until=UNREADABLE),
+    ]
+
+    gap = measure(engine, tmp_path, desired=[wanted(A, at(5))], observed=held)
+
+    assert [(A, "A@example.com", "DNC", None, 5, "BOUNCE", 4)] == only(
+        gap,
+        Op.SUPPRESS,
+        *("address", "spelling", "reason", "until", "version"),
+        *("observed_reason", "observed_version"),
+    )
+    assert [(None, "A@example.com"), (None, "b@EXAMPLE.com")] == only(
+        gap, Op.SURPLUS, "address", "spelling"
+    )
+    assert (1, 2, 2) == (gap.missing, gap.surplus, gap.opaque)
+    note = "its end on the service cannot be read"
+    assert [note] * 3 == [one.note for op in gap.parts for one in gap.samples[op]]
+
+
+def test_such_a_contact_does_not_lose_its_other_identifier(engine: Engine, tmp_path: Path) -> None:
+    """Both are written side by side, without an end; the other as it was."""
+    held = [
+        Contact(email="A@example.com", phone=P, reason="BOUNCE", until=UNREADABLE, version=4),
+        Contact(email=B, phone="12", reason="BOUNCE", until=UNREADABLE),
+        Contact(email="c@example.com", phone="+15550100102", until=UNREADABLE),
+    ]
+
+    gap = measure(engine, tmp_path, desired=[wanted(A, at(5)), wanted(B)], observed=held)
+
+    assert [
+        (P, P, "BOUNCE", None, 5, False),
+        (A, "A@example.com", "DNC", None, 5, True),
+        (B, B, "DNC", None, 2, True),
+        (None, "12", "BOUNCE", None, 2, False),
+    ] == only(gap, Op.AMEND, "address", "spelling", "reason", "until", "version", "extended")
+    assert [1, 1, 2, 2] == [each for (each,) in only(gap, Op.AMEND, "pair")]
+    assert Op.SUPPRESS not in gap.parts
+    assert (0, 2, 6) == (gap.missing, gap.amended, gap.opaque)
+
+
+def test_whoever_is_held_needs_no_contact_with_an_unreadable_end(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Nothing is written over it then, whatever becomes of the other contact."""
+    odd = Contact(email="A@example.com", phone=P, until=UNREADABLE)
+    held = [Contact(email=A, until=at(9)), odd]
+
+    kept = measure(engine, tmp_path, desired=[wanted(A, at(9))], observed=held)
+    let_go = measure(engine, tmp_path, observed=held, releases=[release(A), release(P)])
+
+    assert {("surplus", None)} == ops(kept)
+    assert {("release", A), ("surplus", None)} == ops(let_go)
+    assert [(A,)] == only(let_go, Op.RELEASE, "spelling")
+
+
+def test_a_version_at_the_end_of_its_range_does_not_stop_the_list(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """Amended, parted and released like any other."""
+    held = [Contact(email=A, phone=P, until=at(5), version=2**63 - 1)]
+
+    amended = measure(engine, tmp_path, desired=[wanted(A)], observed=held)
+    let_go = measure(engine, tmp_path, observed=held, releases=[release(A)])
+
+    assert [(A, 2**63 - 9), (P, 2**63 - 9)] == sorted(
+        only(amended, Op.AMEND, "address", "version"), reverse=True
+    )
+    assert [(A, 2**63 - 8)] == only(let_go, Op.RELEASE, "address", "version")
 
 
 def test_no_wave_holds_an_address_twice_and_couples_stay_together(

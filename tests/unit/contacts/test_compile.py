@@ -13,10 +13,11 @@ import pytest
 
 from builders import LATER, NOW, PAST, list_spec
 from contact_files import compiled, csv_file, inline, source, table_rows
-from reconciler.contacts.compile import Compiled
+from reconciler.contacts.compile import Compiled, outliving
 from reconciler.contacts.engine import Engine
 from reconciler.errors import EngineError
 from reconciler.model import Counts, Defaults, Settings
+from reconciler.times import zulu
 
 MIDNIGHT = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp())
 DAY = 86_400
@@ -310,6 +311,31 @@ def test_a_feed_is_stale_past_its_age(
     assert not made.problems
 
 
+def test_a_file_without_a_row_is_told(engine: Engine, tmp_path: Path) -> None:
+    """Even if other files of its source have some; one that cannot be read is a problem."""
+    paths = [csv_file(tmp_path, *rows, name=f"{len(rows)}.csv") for rows in ((), ("a@x.com,,,,",))]
+
+    made = compiled(engine, tmp_path, sources=(source(*paths), source(tmp_path / "gone.csv")))
+
+    assert [("0.csv",), ()] == [feed.empty_files for feed in made.feeds]
+
+
+def test_contacts_that_outlive_an_end_are_counted(engine: Engine, tmp_path: Path) -> None:
+    """Without an end is for ever; who has lapsed is not wanted any more."""
+    ends = ("never", zulu(LATER), zulu(LATER + timedelta(seconds=1)), zulu(NOW))
+    contacts = tuple(
+        inline(email=f"{number}@x.com", suppress_until=end) for number, end in enumerate(ends)
+    )
+    table = compiled(engine, tmp_path, contacts=contacts).table
+
+    counted = [
+        outliving(engine, table, end=end, as_of=NOW)
+        for end in (LATER, LATER + timedelta(seconds=1), NOW - timedelta(seconds=1))
+    ]
+
+    assert [2, 1, 3] == counted
+
+
 def test_what_is_wrong_with_a_source_as_a_whole_is_told(engine: Engine, tmp_path: Path) -> None:
     """A pin that does not fit, an age that leads nowhere, a file that cannot be read."""
     path = csv_file(tmp_path, "a@example.com,,,,")
@@ -327,14 +353,18 @@ def test_what_is_wrong_with_a_source_as_a_whole_is_told(engine: Engine, tmp_path
 
 
 def test_a_table_stands_once_for_its_owner_only(engine: Engine, tmp_path: Path) -> None:
-    """Equal contacts from equal places share a file; from other places only the digest."""
+    """Equal contacts from equal places share a file; from other places only the digest.
+
+    A file that was damaged is not believed for the sake of its name.
+    """
     first = compiled(engine, tmp_path, contacts=(inline(email="a@example.com"),))
-    written = first.table.path.stat().st_mtime_ns
+    first.table.path.write_bytes(b"damaged")
 
     again = compiled(engine, tmp_path, contacts=(inline(email="A@example.com"),))
     moved = compiled(engine, tmp_path, contacts=(inline(10, email="a@example.com"),))
 
-    assert (first.table, written) == (again.table, again.table.path.stat().st_mtime_ns)
+    assert first.table == again.table
+    assert [9] == [row["line"] for row in table_rows(again.table)]
     assert first.table.digest == moved.table.digest
     assert [10] == [row["line"] for row in table_rows(moved.table)]
     assert 0o600 == stat.S_IMODE(first.table.path.stat().st_mode)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from contact_tables import AS_OF, Contact, at, observe, page, rows
+from contact_tables import AS_OF, UNREADABLE, Contact, at, observe, page, rows
 from reconciler.api.port import PAGE
 from reconciler.contacts import ingest
 from reconciler.contacts.engine import Engine
@@ -33,6 +33,7 @@ def test_a_contact_with_both_identifiers_is_two_rows_of_one_pair(
     found = rows(table)
 
     facts = {"reason": "DNC", "until": at(30), "version": 3, "pair": 1, "opaque": False}
+    facts["shadow"] = None
     phone = {"address": "+15551234567", "channel": "phone", "spelling": "(555) 123-4567"}
     email = {"address": "a@example.com", "channel": "email", "spelling": "A@Example.com"}
     assert [phone | facts, email | facts] == found
@@ -48,6 +49,46 @@ def test_what_cannot_be_read_is_opaque_and_stays(engine: Engine, tmp_path: Path)
 
     found = {(row["address"], row["spelling"], row["opaque"]) for row in rows(table)}
     assert {(None, "a@example.com", True), (None, "call me", True), (None, None, True)} == found
+
+
+def test_a_contact_without_a_readable_end_still_says_whose_it_is(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """It is opaque, each identifier under its address; what is no address has none."""
+    odd = [
+        Contact(email="A@Example.com", phone="12", until=UNREADABLE),
+        Contact(phone="(555) 123-4567", until=UNREADABLE),
+    ]
+
+    found = rows(observe(engine, tmp_path, odd))
+
+    assert {
+        (None, "A@Example.com", "a@example.com", 1, True),
+        (None, "12", None, 1, True),
+        (None, "(555) 123-4567", "+15551234567", None, True),
+    } == {
+        (row["address"], row["spelling"], row["shadow"], row["pair"], row["opaque"])
+        for row in found
+    }
+
+
+def test_whose_a_contact_is_is_part_of_the_digest(engine: Engine, tmp_path: Path) -> None:
+    """Read for another region it is nobody's: another table."""
+    odd = page([Contact(phone="(555) 123-4567", until=UNREADABLE)])
+
+    tables = [ingest.ingest(engine, [odd], region=each, into=tmp_path) for each in ("US", None)]
+
+    assert ["+15551234567", None] == [row["shadow"] for table in tables for row in rows(table)]
+
+
+def test_a_version_at_the_end_of_its_range_is_capped(engine: Engine, tmp_path: Path) -> None:
+    """So that a write has a higher one to send; an absent one stays absent."""
+    full = page([Contact(email="a@example.com", version=2**63 - 1), Contact(email="b@example.com")])
+    full = full.set_column(4, PAGE.field("version"), [[2**63 - 1, None]])
+
+    table = ingest.ingest(engine, [full], region=None, into=tmp_path)
+
+    assert [2**63 - 10, None] == [row["version"] for row in rows(table)]
 
 
 def test_the_unreadable_half_of_a_contact_keeps_its_pair(engine: Engine, tmp_path: Path) -> None:

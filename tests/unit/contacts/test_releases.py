@@ -13,6 +13,7 @@ from contact_files import table_rows
 from reconciler.contacts.engine import Engine
 from reconciler.contacts.releases import compile_releases
 from reconciler.model import Defaults, Place, Problem, ReleaseSpec, Table
+from reconciler.times import parse_time
 
 WITHIN = timedelta(days=14)
 
@@ -72,7 +73,7 @@ def test_a_release_is_one_row_an_address(engine: Engine, tmp_path: Path) -> None
         "source": "specs/us-dnc.yaml",
     }
     keys = {
-        address: engine.pseudonym(f"us-dnc|{address}|{asked}|written re-consent|LEGAL-1")
+        address: engine.pseudonym(f"us-dnc|{address}|{asked}")
         for address in ("+15551234567", "user1@example.com")
     }
     phone = {"address": "+15551234567", "channel": "phone", "until": seconds(LATER), "line": 30}
@@ -93,6 +94,37 @@ def test_a_release_is_spent_once_done(engine: Engine, tmp_path: Path) -> None:
 
     assert 0 == table.rows
     assert (release().place,) == spent
+
+
+def test_other_words_do_not_revive_a_spent_release(engine: Engine, tmp_path: Path) -> None:
+    """It is the same one as long as it is of the same address and was asked for at that time."""
+    (row,) = table_rows(released(engine, tmp_path, release())[0])
+    reworded = release(basis="consent, in writing", ticket="LEGAL-2", suppress_until=LATER)
+
+    table, spent, _ = released(engine, tmp_path, reworded, spent=(row["release_key"],))
+
+    assert (0, (reworded.place,)) == (table.rows, spent)
+
+
+@pytest.mark.parametrize(
+    ("asked", "alive"),
+    [
+        (parse_time(f"{NOW:%Y-%m-%d}"), True),
+        (parse_time(f"{NOW:%Y-%m-%d}") + timedelta(seconds=1), False),
+        (parse_time(f"{NOW + timedelta(days=1):%Y-%m-%d}"), False),
+        (NOW + timedelta(days=365 * 30), False),
+    ],
+)
+def test_a_release_asked_for_in_the_future_is_a_problem(
+    engine: Engine, tmp_path: Path, *, asked: datetime, alive: bool
+) -> None:
+    """It would never run out; today is not the future, at any hour."""
+    table, spent, problems = released(engine, tmp_path, release(), release(30, requested_at=asked))
+
+    codes = [(problem.place.line, problem.code, problem.severity) for problem in problems]
+    assert ([] if alive else [(30, "SPEC-123", "error")]) == codes
+    assert [30 if alive else 20] == [row["line"] for row in table_rows(table)]
+    assert ([20] if alive else []) == [place.line for place in spent]
 
 
 @pytest.mark.parametrize(("days", "rows"), [(13, 1), (14, 0), (15, 0)])

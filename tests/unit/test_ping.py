@@ -1,0 +1,235 @@
+"""The way to each tenant and list, checked without writing anything."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from builders import list_spec, tenant
+from reconciler.api.port import Page, Reader
+from reconciler.errors import (
+    AuthError,
+    ForbiddenError,
+    InterruptedRunError,
+    ReconcilerError,
+    SettingError,
+    worst,
+)
+from reconciler.model import Check, ListSpec, Policy, RemoteList, Settings, Spec, Tenant
+from reconciler.ping import ping
+from worlds import LIST, Contact, World
+
+PINNED = list_spec(list_id=LIST)
+
+
+@dataclass(slots=True, kw_only=True)
+class Service(World):
+    """A service that may say no, or something odd, at each step."""
+
+    signing: ReconcilerError | None = None
+    reading: ReconcilerError | None = None
+    walking: ReconcilerError | None = None
+    kind: str = "suppression"
+    version: str = '"1"'
+    pages_asked: list[str] = field(default_factory=list)
+
+    def sign_in(self) -> None:
+        """Let them in, perhaps."""
+        if self.signing:
+            raise self.signing
+
+    def get(self, list_id: str) -> RemoteList:
+        """Return the list, perhaps an odd one."""
+        if self.reading:
+            raise self.reading
+        return replace(World.get(self, list_id), type=self.kind, version=self.version)
+
+    def pages(self, list_id: str) -> Iterator[Page]:
+        """Yield the first page, and fail whoever asks for more."""
+        self.pages_asked.append(list_id)
+        if self.walking:
+            raise self.walking
+        for page in World.pages(self, list_id):
+            yield page
+            pytest.fail("one page is enough")
+
+
+def checks(
+    service: World, *lists: ListSpec, tenants: tuple[Tenant, ...] = (), **options: object
+) -> list[Check]:
+    """Everything that was looked at."""
+    reader: Callable[[Tenant], Reader] = options.get("reader", lambda _: service)  # type: ignore[assignment]
+    spec = Spec(
+        root=Path("specs"),
+        tenants={one.name: one for one in tenants or (tenant(),)},
+        lists=lists,
+        policy=Policy(),
+    )
+    return list(ping(spec, reader=reader))
+
+
+def words(found: list[Check]) -> list[tuple[str, str, bool, int]]:
+    """Each check without its detail."""
+    return [(check.subject, check.name, check.ok, check.exit_code) for check in found]
+
+
+def test_a_way_without_trouble_is_checked_to_its_end() -> None:
+    """Token, clock, and of each list its type, its contacts and its version."""
+    service = Service(contacts=[Contact(phone=f"+1212555010{one}") for one in range(9)])
+
+    found = checks(service, PINNED)
+
+    assert [
+        ("acme", "token", True, 0),
+        ("acme", "clock", True, 0),
+        ("us-dnc", "list", True, 0),
+        ("us-dnc", "type", True, 0),
+        ("us-dnc", "contacts", True, 0),
+        ("us-dnc", "version", True, 0),
+    ] == words(found)
+    assert ["given", "agrees with ours", f"id {LIST}", "suppression", "can be read", "sent"] == [
+        check.detail for check in found
+    ]
+    assert [] == service.writes
+    assert [LIST] == service.pages_asked
+
+
+def test_an_empty_list_can_be_read_too() -> None:
+    """It has no page at all."""
+    assert ("us-dnc", "contacts", True, 0) in words(checks(World(), PINNED))
+
+
+def test_a_refused_sign_in_ends_with_that_tenant() -> None:
+    """Its lists are not asked for; the other tenant's are."""
+    closed = Service(signing=AuthError("the service said no", hint="check the secret"))
+    ways = {"acme": closed, "other": World()}
+    lists = (PINNED, list_spec("eu", tenant="other", list_id=LIST))
+
+    found = checks(
+        closed,
+        *lists,
+        tenants=(tenant(), tenant(name="other")),
+        reader=lambda one: ways[one.name],
+    )
+
+    assert (
+        Check(
+            subject="acme",
+            name="token",
+            ok=False,
+            detail="the service said no (check the secret)",
+            exit_code=1,
+        )
+        == found[0]
+    )
+    assert {"acme", "other", "eu"} == {check.subject for check in found}
+    assert all(check.ok for check in found[1:])
+
+
+def test_a_tenant_that_cannot_be_spoken_to_does_not_hide_the_others() -> None:
+    """Its settings are wrong: that is a check, too."""
+
+    def reader(one: Tenant) -> Reader:
+        if one.name == "acme":
+            raise SettingError("Tenant acme has no credentials")
+        return World()
+
+    found = checks(
+        World(),
+        PINNED,
+        list_spec("eu", tenant="other", list_id=LIST),
+        tenants=(tenant(), tenant(name="other")),
+        reader=reader,
+    )
+
+    assert ("acme", "token", False, 7) == words(found)[0]
+    assert ("eu", "version", True, 0) == words(found)[-1]
+    assert 7 == worst(check.exit_code for check in found)
+
+
+@pytest.mark.parametrize(
+    ("skew", "expected"),
+    [
+        (timedelta(), "agrees with ours"),
+        (timedelta(seconds=3), "3 s ahead of ours"),
+        (timedelta(seconds=-30), "30 s behind ours"),
+        (timedelta(seconds=31), "31 s ahead of ours (set one)"),
+        (timedelta(minutes=-2), "120 s behind ours (set one)"),
+    ],
+)
+def test_clocks_that_differ_are_told_and_no_error(skew: timedelta, expected: str) -> None:
+    """Ends are counted by the service's clock."""
+    clock = checks(World(skew=skew), PINNED)[1]
+
+    assert ("clock", True, expected) == (clock.name, clock.ok, clock.detail)
+
+
+@pytest.mark.parametrize(
+    ("listed", "ok", "detail"),
+    [
+        (list_spec(settings=Settings(name="New")), True, "not there yet, to be created"),
+        (
+            list_spec(settings=Settings(name="New"), create=False),
+            False,
+            "tenant acme has no list named 'New' (specs/us-dnc.yaml:4:3) (give its listId, or",
+        ),
+        (list_spec(list_id="gone"), False, "no list gone"),
+        (list_spec(), True, f"id {LIST}"),
+    ],
+)
+def test_a_list_is_found_as_a_run_would_find_it(listed: ListSpec, ok: bool, detail: str) -> None:
+    """By its id, or by its name; one to be created is no trouble."""
+    check = checks(World(), listed)[2]
+
+    assert ("list", ok) == (check.name, check.ok)
+    assert check.detail.startswith(detail)
+    assert (0 if ok else 1) == check.exit_code
+
+
+def test_nothing_more_is_asked_of_a_list_that_is_not_there() -> None:
+    """What would be asked next has no answer."""
+    found = checks(World(exists=False), list_spec(), PINNED)
+
+    assert ["token", "clock", "list", "list"] == [check.name for check in found]
+
+
+def test_a_list_of_another_type_is_an_error() -> None:
+    """A run would refuse it."""
+    found = checks(Service(kind="calling"), PINNED)
+
+    (check,) = [check for check in found if check.name == "type"]
+    assert (False, 1) == (check.ok, check.exit_code)
+    assert "'calling', expected 'suppression': never written" == check.detail
+
+
+def test_contacts_that_may_not_be_read_are_an_error_of_that_list() -> None:
+    """A missing scope shows here first."""
+    found = checks(Service(walking=ForbiddenError("403: lists:contacts:read")), PINNED)
+
+    (check,) = [check for check in found if check.name == "contacts"]
+    assert (False, 1, "403: lists:contacts:read") == (check.ok, check.exit_code, check.detail)
+    assert "version" == found[-1].name
+
+
+def test_a_list_without_a_version_is_an_error() -> None:
+    """Its settings could not be guarded."""
+    check = checks(Service(version=""), PINNED)[-1]
+
+    assert ("version", False, 1) == (check.name, check.ok, check.exit_code)
+    assert check.detail.startswith("no ETag")
+
+
+@pytest.mark.parametrize("step", ["signing", "reading", "walking"])
+def test_ctrl_c_ends_it(step: str) -> None:
+    """It is not an answer of the service."""
+    service = Service(**{step: InterruptedRunError("interrupted")})  # type: ignore[arg-type]
+
+    with pytest.raises(InterruptedRunError):
+        checks(service, PINNED)
+
+
+def test_without_lists_nobody_is_asked() -> None:
+    """Only tenants of selected lists are."""
+    assert [] == checks(Service(signing=AuthError("no")))
