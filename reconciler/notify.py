@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
+from urllib.parse import urlsplit
 
 import orjson
 from standardwebhooks import Webhook as Signer
@@ -128,12 +129,18 @@ def _send(listed: ListPlan, hook: Webhook, body: bytes, *, run: Run) -> WebhookR
         delivered, attempts, detail = False, 0, str(error)
     return WebhookResult(
         key=listed.key,
-        url=hook.url,
+        url=_shown(hook.url),
         event_id=event,
         delivered=delivered,
         attempts=attempts,
         detail=detail,
     )
+
+
+def _shown(url: str) -> str:
+    """Name a receiver without what may be a secret: no user, path or query."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _signature(hook: Webhook, event: str, now: datetime, body: bytes) -> str:

@@ -49,9 +49,9 @@ def document(plan: Plan, *, spec: Spec, selection: Selection, key: str) -> bytes
         "kind": "Plan",
         "id": plan.id,
         "as_of": plan.as_of,
-        "expires_at": plan.as_of + _LIFETIME,
+        "expiresAt": plan.as_of + _LIFETIME,
         "preview": plan.preview,
-        "suppresses_only": plan.suppresses_only,
+        "suppressesOnly": plan.suppresses_only,
         "key": key,
         "selection": {
             "paths": [_relative(path, selection.root) for path in selection.paths],
@@ -109,8 +109,8 @@ def _still_good(path: Path, held: Mapping[str, Any], now: datetime) -> None:
             f"{path} is of {held['as_of']}, which is still to come",
             hint="compare this machine's clock with that of the one that made it",
         )
-    if now >= parse_time(held["expires_at"]):
-        raise StalePlanError(f"{path} expired at {held['expires_at']}", hint=_AGAIN)
+    if now >= parse_time(held["expiresAt"]):
+        raise StalePlanError(f"{path} expired at {held['expiresAt']}", hint=_AGAIN)
 
 
 def accepted(approved: SavedPlan, made: Plan, *, specs: Mapping[str, str], safer: bool) -> bool:

@@ -72,7 +72,7 @@ def command(
     with (
         wiring.running(ctx, "apply", chosen.root) as run,
         wiring.door(run) as door,
-        wiring.recorded(run) as ending,
+        wiring.recorded(run) as upshot,
     ):
         approved = saved.read(file, root=chosen.root, now=run.clock()) if file else None
         chosen = approved.selection if approved else chosen
@@ -91,21 +91,21 @@ def command(
                 made = _as_approved(prepared, approved, run, allowed, safer=accept_safer)
             else:
                 made = prepared.plan(as_of=run.clock(), overrides=allowed)
-            made = ending.plan = deciding.suppress_only(made) if suppress_only else made
+            made = upshot.plan = deciding.suppress_only(made) if suppress_only else made
             run.write("plan.json", wiring.document(run, made, prepared.spec, chosen))
             if not _agreed(ctx, made, asking=not (made.empty or approved or auto_approve)):
-                ending.code = _DECLINED
-                return ending.code
+                upshot.code = _DECLINED
+                return upshot.code
             if not approved:  # a question may have waited for long
                 now = prepared.plan(as_of=run.clock(), overrides=allowed)
-                made = ending.plan = deciding.within(now, made)
-            done = ending.done = pipeline.execute(
+                made = upshot.plan = deciding.within(now, made)
+            done = upshot.done = pipeline.execute(
                 made, tenants=prepared.spec.tenants, writer=door, run=run
             )
-        ending.code = done.exit_code
+        upshot.code = done.exit_code
         run.write("report.md", markdown.receipt(done).encode())
         _show(ctx, made, done, run)
-    return ending.code
+    return upshot.code
 
 
 def _plan_file(paths: tuple[Path, ...]) -> Path | None:

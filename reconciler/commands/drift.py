@@ -37,21 +37,21 @@ def command(ctx: click.Context, *, paths: tuple[Path, ...], fail_on: str) -> int
     with (
         wiring.running(ctx, "drift", chosen.root) as run,
         wiring.door(run) as door,
-        wiring.recorded(run) as ending,
+        wiring.recorded(run) as upshot,
     ):
         now = run.clock()
         prepared = pipeline.prepare(chosen, reader=door, as_of=now, run=run, fresh=True)
         found = report(prepared.desired, prepared.observed, as_of=now)
-        ending.code = _exit_code(found, fail_on)
-        run.write("drift.json", machine.drift(found, exit_code=ending.code))
+        upshot.code = _exit_code(found, fail_on)
+        run.write("drift.json", machine.drift(found, exit_code=upshot.code))
         run.write("report.md", markdown.drift(found).encode())
         frame.emit(
             ctx,
             human=human.drift(found),
-            machine=machine.drift(found, exit_code=ending.code),
+            machine=machine.drift(found, exit_code=upshot.code),
             markdown=markdown.drift(found),
         )
-    return ending.code
+    return upshot.code
 
 
 def _exit_code(found: Drift, fail_on: str) -> int:

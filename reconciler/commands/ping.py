@@ -23,14 +23,14 @@ def command(ctx: click.Context, *, paths: tuple[Path, ...]) -> int:
     with (
         wiring.running(ctx, "ping", chosen.root) as run,
         wiring.door(run) as door,
-        wiring.recorded(run) as ending,
+        wiring.recorded(run) as upshot,
     ):
         found = tuple(ping(loaded, reader=door))
-        ending.code = worst(check.exit_code for check in found)
-        run.write("ping.json", machine.checks(found, exit_code=ending.code))
+        upshot.code = worst(check.exit_code for check in found)
+        run.write("ping.json", machine.checks(found, exit_code=upshot.code))
         frame.emit(
             ctx,
             human=human.checks(found),
-            machine=machine.checks(found, exit_code=ending.code),
+            machine=machine.checks(found, exit_code=upshot.code),
         )
-    return ending.code
+    return upshot.code

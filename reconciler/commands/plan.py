@@ -66,24 +66,24 @@ def command(
     with (
         wiring.running(ctx, "plan", chosen.root) as run,
         wiring.door(run) as door,
-        wiring.recorded(run) as ending,
+        wiring.recorded(run) as upshot,
     ):
         now = as_of or run.clock()
         prepared = pipeline.prepare(
             chosen, reader=door, as_of=now, run=run, fresh=refresh == "always"
         )
-        made = ending.plan = prepared.plan(as_of=now, preview=as_of is not None)
+        made = upshot.plan = prepared.plan(as_of=now, preview=as_of is not None)
         document = wiring.document(run, made, prepared.spec, chosen)
         run.write("plan.json", document)
         run.write("report.md", markdown.plan(made).encode())
         if out:
             artifacts.replace(out, document)
         changes = _CHANGES if detailed_exitcode and not made.empty else 0
-        ending.code = record.exit_code(made) or changes
+        upshot.code = record.exit_code(made) or changes
         frame.emit(
             ctx,
             human=human.plan(made),
-            machine=machine.plan(made, exit_code=ending.code),
+            machine=machine.plan(made, exit_code=upshot.code),
             markdown=markdown.plan(made),
         )
-    return ending.code
+    return upshot.code

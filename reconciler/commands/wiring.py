@@ -59,7 +59,7 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
 
 
 @dataclass(slots=True)
-class Ending:
+class Upshot:
     """What a run came to, filled in as it goes on."""
 
     plan: Plan | None = None
@@ -68,17 +68,17 @@ class Ending:
 
 
 @contextmanager
-def recorded(run: Run) -> Iterator[Ending]:
+def recorded(run: Run) -> Iterator[Upshot]:
     """See to it that the run stands in the ledger, however it ends, with the code a shell gets."""
-    ending = Ending()
+    upshot = Upshot()
     try:
-        yield ending
+        yield upshot
     except BaseException as error:
         code = run.signalled() or told(error).code
-        record.close(run, code=code, plan=ending.plan, done=ending.done)
+        record.close(run, code=code, plan=upshot.plan, done=upshot.done)
         raise
-    code = run.signalled() or ending.code
-    record.close(run, code=code, plan=ending.plan, done=ending.done)
+    code = run.signalled() or upshot.code
+    record.close(run, code=code, plan=upshot.plan, done=upshot.done)
 
 
 @contextmanager

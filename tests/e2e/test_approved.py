@@ -130,7 +130,7 @@ def test_a_file_that_cannot_be_believed_is_refused(work: Workplace) -> None:
 
     told = {
         "edited": apply("edited.json"),
-        "expired": apply(forge(work, held, expires_at=held["as_of"])),
+        "expired": apply(forge(work, held, expiresAt=held["as_of"])),
         "format": apply(forge(work, held, format=99)),
         "torn": apply(forge(work, held, as_of=None)),
         "junk": apply("junk.json"),

@@ -208,7 +208,7 @@ def test_an_event_says_what_was_done_to_a_list() -> None:
         "released": 6,
     }
     assert [expected] == crm.events
-    assert (True, 1, "us-dnc", crm.url, "") == (
+    assert (True, 1, "us-dnc", crm.url.removesuffix("/hooks"), "") == (
         result.delivered,
         result.attempts,
         result.key,

@@ -125,9 +125,9 @@ def test_a_plan_can_be_read_by_people_and_published(root: Path) -> None:
         held["kind"],
         held["format"],
         held["preview"],
-        held["suppresses_only"],
+        held["suppressesOnly"],
     )
-    assert ("2026-11-23T10:15:00Z", "2026-11-24T10:15:00Z") == (held["as_of"], held["expires_at"])
+    assert ("2026-11-23T10:15:00Z", "2026-11-24T10:15:00Z") == (held["as_of"], held["expiresAt"])
     assert (1000, 1003, '"1"') == (
         listed["size_before"],
         listed["size_after"],
@@ -242,7 +242,7 @@ def test_a_format_we_do_not_know_is_refused(root: Path, changes: Mapping[str, An
         {"selection": []},
         {"as_of": "soon"},
         {"as_of": 5},
-        {"expires_at": ...},
+        {"expiresAt": ...},
         {"preview": ...},
         {"lists": [{"name": "us-dnc"}]},
         {"lists": 3},
@@ -361,19 +361,16 @@ def test_safer_needs_the_approved_specs_and_policy(root: Path, changes: dict[str
     assert not accepted(root, decided(), now, safer=True, specs=specs)
 
 
+def _fed(made: Plan, *feeds: Feed) -> Plan:
+    return replace(made, lists=tuple(replace(listed, feeds=feeds) for listed in made.lists))
+
+
 def test_safer_needs_the_approved_contact_files(root: Path) -> None:
     """Who is missing in another file may be somebody who was to stay."""
     feed = Feed(path="a.csv", files=("a.csv",), rows=3, sha256="then")
     more = decided(PARTS | {Op.SUPPRESS: 5})
-    then, same, other, gone = (
-        _listed(lambda one, feeds=feeds: replace(one, feeds=feeds), made)
-        for made, feeds in (
-            (decided(), (feed,)),
-            (more, (feed,)),
-            (more, (replace(feed, sha256="now"),)),
-            (more, ()),
-        )
-    )
+    then = _fed(decided(), feed)
+    same, other, gone = _fed(more, feed), _fed(more, replace(feed, sha256="now")), _fed(more)
 
     assert accepted(root, then, same, safer=True)
     assert not accepted(root, then, other, safer=True)

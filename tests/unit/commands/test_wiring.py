@@ -14,7 +14,7 @@ from builders import NOW, desired, gap, observed, observed_list, tenant
 from reconciler import ledger
 from reconciler.artifacts import Run
 from reconciler.commands import frame, main, wiring
-from reconciler.commands.wiring import Ending
+from reconciler.commands.wiring import Upshot
 from reconciler.errors import (
     EvidenceError,
     InterruptedRunError,
@@ -28,7 +28,7 @@ from reconciler.model import Op, Plan, Receipt, Selection, Spec
 from reconciler.plan import plan
 from strategies import OPEN
 
-Work = Callable[[Run, Ending], object]
+Work = Callable[[Run, Upshot], object]
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +65,7 @@ def lines() -> list[Any]:
 def ends(code: int) -> Work:
     """A run that goes to its end."""
 
-    def work(_: Run, ending: Ending) -> None:
+    def work(_: Run, ending: Upshot) -> None:
         ending.code = code
 
     return work
@@ -74,7 +74,7 @@ def ends(code: int) -> Work:
 def raises(error: BaseException) -> Work:
     """A run that does not."""
 
-    def work(_run: Run, _ending: Ending) -> None:
+    def work(_run: Run, _ending: Upshot) -> None:
         raise error
 
     return work
@@ -155,11 +155,11 @@ def test_a_run_that_fails_is_told_too(error: BaseException, code: int, outcome: 
 def test_a_run_that_a_signal_ends_is_told_as_interrupted(number: signal.Signals, code: int) -> None:
     """Also one that finished what was in flight and came to its end."""
 
-    def finishes(opened: Run, _: Ending) -> None:
+    def finishes(opened: Run, _: Upshot) -> None:
         os.kill(os.getpid(), number)
         assert opened.stop.wait(5)
 
-    def gives_up(opened: Run, ending: Ending) -> None:
+    def gives_up(opened: Run, ending: Upshot) -> None:
         finishes(opened, ending)
         raise InterruptedRunError("interrupted")
 
@@ -170,7 +170,7 @@ def test_a_run_that_a_signal_ends_is_told_as_interrupted(number: signal.Signals,
 def test_lists_that_were_seen_or_made_are_known_afterwards() -> None:
     """By the plan and by the receipt."""
 
-    def work(_: Run, ending: Ending) -> None:
+    def work(_: Run, ending: Upshot) -> None:
         ending.plan = made()
         ending.done = receipt(eu="9a")
 
@@ -182,7 +182,7 @@ def test_lists_that_were_seen_or_made_are_known_afterwards() -> None:
 def test_what_was_done_is_told_also_where_the_run_fails_afterwards() -> None:
     """A report that cannot be written does not make undone what was done."""
 
-    def work(_: Run, ending: Ending) -> None:
+    def work(_: Run, ending: Upshot) -> None:
         ending.plan = made(remote=None, size=0)
         ending.done = receipt(**{"us-dnc": "9a"})
         raise EvidenceError("report.md cannot be written")
@@ -195,13 +195,13 @@ def test_a_run_that_changed_nothing_keeps_no_gap() -> None:
     """One that asked the service for anything does, whatever came of it."""
     folders = []
 
-    def work(opened: Run, _: Ending) -> None:
+    def work(opened: Run, _: Upshot) -> None:
         folders.append(opened.folder)
         (opened.tables("us-dnc") / "gap.parquet").write_bytes(b"rows")
         (opened.tables("eu") / "gap.parquet").write_bytes(b"rows")
         (opened.tables("eu") / "invalid.csv").write_bytes(b"rows")
 
-    def asks(opened: Run, ending: Ending) -> None:
+    def asks(opened: Run, ending: Upshot) -> None:
         work(opened, ending)
         (opened.folder / "journal.jsonl").write_bytes(b"{}\n")
 
@@ -220,7 +220,7 @@ def test_a_run_that_changed_nothing_keeps_no_gap() -> None:
 def test_a_ledger_that_cannot_be_written_fails_the_run(capsys: pytest.CaptureFixture[str]) -> None:
     """Nobody may take it for one that was recorded."""
 
-    def work(opened: Run, _: Ending) -> None:
+    def work(opened: Run, _: Upshot) -> None:
         (opened.state / "ledger").write_bytes(b"")
 
     assert 1 == run(work)
@@ -244,7 +244,7 @@ def test_a_saved_plan_names_the_key_it_was_made_with() -> None:
     """Its digests mean nothing under another."""
     keys = []
 
-    def work(opened: Run, _: Ending) -> None:
+    def work(opened: Run, _: Upshot) -> None:
         spec = Spec(root=Path("specs"), tenants={}, lists=(), policy=OPEN)
         text = wiring.document(opened, made(), spec, Selection(root=Path("specs")))
         keys.append((orjson.loads(text)["key"], wiring.fingerprint(opened)))
@@ -270,7 +270,7 @@ def test_a_tenant_has_one_way_a_run() -> None:
     """It is opened when it is first asked for, and closed with the run."""
     ways = []
 
-    def work(opened: Run, _: Ending) -> None:
+    def work(opened: Run, _: Upshot) -> None:
         with wiring.door(opened) as door:
             assert not (opened.state / "sandbox.db").exists()
             ways.extend([door(tenant()), door(tenant()), door(tenant(name="other"))])
@@ -287,7 +287,7 @@ def test_a_tenant_has_one_way_a_run() -> None:
 def test_lists_are_locked_together_and_let_go_together() -> None:
     """Where one is held by somebody else, none is."""
 
-    def work(opened: Run, _: Ending) -> None:
+    def work(opened: Run, _: Upshot) -> None:
         with wiring.locked(opened, ("us", "eu"), timeout=0):
             for keys in (("us",), ("eu",), ("asia", "us")):
                 with (
