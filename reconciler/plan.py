@@ -254,8 +254,8 @@ def _notes(case: Case) -> Iterator[str]:
         )
     if case.observed.gap.opaque:
         yield (
-            f"{case.observed.gap.opaque:,} contacts on the service are not to be read as an "
-            "address and are never touched"
+            f"{case.observed.gap.opaque:,} contacts on the service cannot be read (address or end) "
+            "and are left alone, unless somebody they name is wanted"
         )
 
 

@@ -145,7 +145,7 @@ def _owned(case: Case) -> Iterator[Refusal]:
             Direction.ROWS,
             "exclusive-whole",
             f"{kept:,} contacts the spec lacks are kept: {case.desired.counts.invalid:,} rows are "
-            "quarantined or a source is empty",
+            "quarantined, or a source or a file of it is empty",
         )
 
 

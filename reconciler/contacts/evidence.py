@@ -115,11 +115,6 @@ WHERE op IN ('shorten', 'release') AND release_key IS NOT NULL
 GROUP BY release_key HAVING bool_and(status = 'done') ORDER BY release_key
 """
 
-_RELEASE_KEYS_PLANNED: Final = """
-SELECT DISTINCT release_key FROM read_parquet($path)
-WHERE op = $op AND release_key IS NOT NULL ORDER BY release_key
-"""
-
 _READ_BACK: Final = f"""
 CREATE TEMP TABLE held AS
 SELECT address, max(coalesce(until, {FOREVER})) AS ends
@@ -230,19 +225,6 @@ def release_keys(
     with engine.session() as session:
         _settle(session, gap, statuses=statuses, rejections=rejections, withheld=withheld)
         return tuple(key for (key,) in session.execute(_RELEASE_KEYS).fetchall())
-
-
-def release_keys_planned(engine: Engine, rows: Table) -> tuple[str, ...]:
-    """Return the keys of the declared releases that a slice is to carry out, in order.
-
-    Args:
-        engine: an open engine.
-        rows: the part of a gap that shortens or releases.
-    """
-    with engine.session() as session:
-        values = {"path": literal(rows.path), "op": rows.op}
-        found = session.execute(_RELEASE_KEYS_PLANNED, values).fetchall()
-        return tuple(key for (key,) in found)
 
 
 def verify(

@@ -385,7 +385,7 @@ def test_an_interrupted_run_says_what_it_did_not_deliver() -> None:
     """Nobody waits for a receiver after Ctrl-C."""
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}/"
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
 
     (result,) = told(SUPPRESSED, hooks=[Webhook(url=url, secret="env:HOOK")], run=interrupted())
 

@@ -137,21 +137,6 @@ def test_a_release_is_spent_once_every_spelling_was_taken(engine: Engine, gap: G
     assert (f"key of {B}", f"key of {C}") == wholly
 
 
-def test_the_keys_of_planned_releases_are_known_before_they_are_sent(
-    engine: Engine, tmp_path: Path
-) -> None:
-    """Each once, of one slice; what ownership lets go has none."""
-    held = [Contact(email=A), Contact(email="A@example.com"), Contact(email=B), Contact(phone=P)]
-    declared = [release(A), release(B, at(5))]
-    gap = measure(engine, tmp_path, observed=held, releases=declared, exclusive=True)
-
-    planned = {
-        op: evidence.release_keys_planned(engine, gap.parts[op]) for op in (Op.SHORTEN, Op.RELEASE)
-    }
-
-    assert {Op.SHORTEN: (f"key of {B}",), Op.RELEASE: (f"key of {A}",)} == planned
-
-
 def test_the_list_read_back_holds_what_was_written(
     engine: Engine, tmp_path: Path, gap: Gap
 ) -> None:
