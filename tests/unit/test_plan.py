@@ -332,8 +332,10 @@ def test_notes_say_what_nobody_has_to_decide() -> None:
             "1,300 contacts are wanted for longer than the list's own end, which the spec does "
             "not manage; declare list.suppressUntil"
         ),
-        "1,200 contacts on the service cannot be read (address or end) "
-        "and are left alone, unless somebody they name is wanted",
+        (
+            "1,200 contacts on the service cannot be read (address or end) "
+            "and are left alone, unless somebody they name is wanted"
+        ),
     ) == listed.notes
 
 

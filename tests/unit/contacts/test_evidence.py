@@ -10,7 +10,7 @@ import pytest
 from contact_tables import AS_OF, WINDOW_END, Contact, at, measure, observe, release, rows, wanted
 from reconciler.contacts import evidence
 from reconciler.contacts.engine import Engine
-from reconciler.model import Gap, Op
+from reconciler.model import Gap
 
 A, B, C, P = "a@example.com", "b@example.com", "c@example.com", "+15550100100"
 
