@@ -63,7 +63,9 @@ def read(run: Run, reader: Reader, remote: RemoteList, *, key: str, region: str 
 
 
 def _once(run: Run, reader: Reader, before: RemoteList, *, key: str, region: str | None) -> Reading:
-    walk = _Walk(seen=lambda rows: run.progress(f"{key}: read", rows, before.count))
+    walk = _Walk(
+        announced=before.count, seen=lambda rows: run.progress(f"{key}: read", rows, before.count)
+    )
     into = private(run.cache)
     table = ingest(run.engine, walk.over(reader, before.id), region=region, into=into)
     after = reader.get(before.id)
@@ -76,6 +78,8 @@ def _once(run: Run, reader: Reader, before: RemoteList, *, key: str, region: str
 class _Walk:
     """What one walk over the pages saw."""
 
+    announced: int | None
+    """How many contacts there are, as the list said, then as its first page said."""
     seen: Callable[[int], None]
     rows: int = 0
     totals: set[int] = field(default_factory=set)
@@ -88,13 +92,14 @@ class _Walk:
             for page in reader.pages(list_id):
                 self.rows += page.contacts.num_rows
                 if page.total is not None:
+                    self.announced = self.announced if self.totals else page.total
                     self.totals.add(page.total)
                 if page.version:
                     self.versions.add(page.version)
                 self.seen(self.rows)
                 yield page.contacts
-                if page.total is not None and self.rows > page.total:
-                    return  # whatever it is that comes, it is not the rest of this list
+                if self.announced is not None and self.rows > self.announced:
+                    return  # a list that grows, or pages without an end: in doubt either way
         except (ServiceError, RequestRefusedError) as error:
             self.failure = str(error)
 

@@ -127,7 +127,7 @@ def test_an_event_that_nobody_takes_is_in_the_receipt_and_fails_nothing(work: Wo
     assert (0, 0) == (ran.code, unsigned.code)
     assert [False, False, True] == [each["delivered"] for each in told]
     assert [1, 1, 1] == [each["attempts"] for each in told]
-    assert f"Webhook undelivered: us-dnc to {gone.url}/hook after 1 attempt: " in ran.out
+    assert f"Webhook undelivered: us-dnc to {gone.url} after 1 attempt: " in ran.out
     assert (1, 1, 1) == tuple(len(crm.events) for crm in (gone, moved, fine))
     (unsent,) = unsigned.document["webhooks"]
     assert (False, 0) == (unsent["delivered"], unsent["attempts"])

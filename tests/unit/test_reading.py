@@ -182,6 +182,17 @@ def test_pages_without_an_end_are_not_walked_to_the_end(run: Run) -> None:
     assert 2 * TRIES == service.shown
 
 
+def test_a_list_that_grows_as_fast_as_it_is_read_is_not_followed(run: Run) -> None:
+    """Beyond what its first page announced nothing can make the reading whole."""
+    growing = (page(ADA, BOB), *(page(CYD, total=3 + n) for n in range(ENDLESS)))
+
+    service = Told([growing])
+
+    found = reading(run, service)
+
+    assert (False, 3 * TRIES) == (found.complete, service.shown)
+
+
 @pytest.mark.parametrize(
     "error", [ServiceError("it repeats its first page"), RequestRefusedError("no such page")]
 )
