@@ -446,6 +446,11 @@ def _doubtful(again: Reading) -> tuple[str, int]:
     return f"the list could not be read again whole: {again.doubt}", code
 
 
+def _doubtful(again: Reading) -> int:
+    """The exit code of a reading in doubt: the service failed, or somebody moves the list."""
+    return ServiceError.exit_code if again.failed else VersionConflictError.exit_code
+
+
 def _again(work: _Work) -> Reading:
     return _read(work, work.writer.get(work.list_id))
 
@@ -560,7 +565,8 @@ def _read_back(work: _Work) -> None:
     """Compare the list with what was written; a difference is an outcome."""
     again = _again(work)
     if again.doubt:
-        work.note("ReadBack", Status.FAILED, detail=f"not read back whole: {again.doubt}", code=1)
+        detail = f"not read back whole: {again.doubt}"
+        work.note("ReadBack", Status.FAILED, detail=detail, code=_doubtful(again))
         return
     size = again.remote.count if again.remote.count is not None else again.table.rows
     found = _verified(work, again)

@@ -339,8 +339,10 @@ def _write_invalid(session: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _private(folder: Path) -> None:
-    """Make a folder that only its owner may look into."""
+    """Make a folder, and those above it, that only its owner may look into."""
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
         raise EngineError(f"cannot make the folder {folder}: {error.strerror}") from error
