@@ -25,8 +25,9 @@ import orjson
 from reconciler import __version__
 from reconciler.contacts.engine import Engine
 from reconciler.errors import EvidenceError
+from reconciler.masking import scrub
 from reconciler.metrics import Meter
-from reconciler.model import Action, RowAction, Table
+from reconciler.model import Action, Change, RowAction, Settings, Table
 from reconciler.times import zulu
 
 _KINDS: Final = (*get_args(Action), *get_args(RowAction))
@@ -202,6 +203,8 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - one return a kind of value
             return value.value
         case datetime():
             return zulu(value)
+        case Change() | Settings():
+            return {field.name: _shown(getattr(value, field.name)) for field in fields(value)}
         case Table():
             return {"rows": value.rows, "digest": value.digest, "op": value.op}
         case Mapping():
@@ -215,6 +218,11 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - one return a kind of value
         held = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
         return {**kind, **held}
     return value.total_seconds() if hasattr(value, "total_seconds") else value
+
+
+def _shown(value: Any) -> Any:
+    """Free a list's own name or description of anything like an address."""
+    return scrub(value) if isinstance(value, str) and not isinstance(value, Enum) else plain(value)
 
 
 def _origin(root: Path) -> dict[str, object]:

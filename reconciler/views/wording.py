@@ -90,7 +90,7 @@ def setting(change: Change, value: str | None) -> str:
     """Spell the old or the new value of a setting."""
     if change.field == "suppressUntil":
         return value or "never"
-    return "(none)" if value is None else f'"{clean(value)}"'
+    return "(none)" if value is None else f'"{clean(scrub(value))}"'
 
 
 def declared(settings: Settings) -> tuple[Change, ...]:

@@ -371,7 +371,7 @@ def test_on_a_list_that_moves_all_the_time_only_rows_without_an_end_are_sent(pla
         ("UpdateList", "withheld", 5),
         ("suppress", "withheld", 5),
         ("suppress", "done", 0),
-        ("ReadBack", "failed", 1),
+        ("ReadBack", "failed", 5),
     ] == told(outcomes)
     assert {ADA: None, CYD: None} == scene.ends()
     assert scene.world.settings.description is None
