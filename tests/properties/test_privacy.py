@@ -352,7 +352,7 @@ def test_a_whole_story_names_nobody(tmp_path: Path, capfd: pytest.CaptureFixture
         ("bump:contact@POST contacts", 0),
         ("bump:contact@PATCH lists/*#1", 0),
         ("bump:description@PATCH lists/*#1", 5),
-        ("bump:contact@GET contacts", 1),
+        ("bump:contact@GET contacts", 5),
         ("status:403@GET contacts", 1),
         ("status:401@/api/v2/**", 1),
     ],
