@@ -676,6 +676,12 @@ class ListPlan:
     notes: tuple[str, ...] = ()
     """What a reader should know and nobody has to decide."""
 
+    @property
+    def kept(self) -> int:
+        """Surplus that stays: all that is not declared, and whoever is not let go after all."""
+        lets_go = any(isinstance(action, Release) for action in self.actions)
+        return self.gap.surplus + (0 if lets_go else self.gap.released)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:

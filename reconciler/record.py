@@ -110,7 +110,7 @@ def receipt(
             if one.action == "CreateList" and one.status is Status.DONE
         },
         batch_reasons={listed.key: listed.batch_reason for listed in plan.lists},
-        surplus=sum(listed.gap.surplus for listed in plan.lists),
+        surplus=sum(listed.kept for listed in plan.lists),
         exit_code=run.signalled() or exit_code(plan, outcomes),
     )
     run.write("receipt.json", made)

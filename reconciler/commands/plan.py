@@ -8,7 +8,7 @@ import click
 
 from reconciler import artifacts, pipeline, record
 from reconciler.commands import frame, wiring
-from reconciler.errors import UsageError
+from reconciler.errors import SettingError, UsageError
 from reconciler.times import parse_time
 from reconciler.views import human, machine, markdown
 
@@ -63,6 +63,8 @@ def command(
     chosen = frame.selection(ctx, paths)
     if out and as_of:
         raise UsageError("--out saves a plan to be applied, --as-of makes a preview: not both")
+    if out and not out.absolute().parent.is_dir():
+        raise SettingError(f"--out: the folder {out.absolute().parent} does not exist")
     with (
         wiring.running(ctx, "plan", chosen.root) as run,
         wiring.door(run) as door,

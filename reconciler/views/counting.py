@@ -97,7 +97,7 @@ def planned_list(listed: ListPlan) -> Planned:
         release=release,
         before=listed.size_before,
         after=listed.size_after,
-        surplus=gap.surplus,
+        surplus=listed.kept,
     )
 
 

@@ -190,8 +190,8 @@ def _amount(op: Op, rows: int, listed: ListPlan) -> str:
 
 
 def _kept(listed: ListPlan) -> Iterator[Text]:
-    if listed.gap.surplus:
-        yield lines.mark_op(Op.SURPLUS, f"{listed.gap.surplus:,} not declared, kept")
+    if listed.kept:
+        yield lines.mark_op(Op.SURPLUS, f"{listed.kept:,} not declared, kept")
     if listed.gap.longer:
         yield lines.mark_op(
             Op.LONGER, f"{listed.gap.longer:,} suppressed longer than declared, kept"

@@ -511,3 +511,15 @@ def test_the_default_policy_binds() -> None:
     assert made.empty
     assert Decimal("0.01") == made.policy.max_release_share
     assert ["max-releases"] == [refusal.rule for refusal in made.refusals]
+
+
+def test_who_is_not_let_go_after_all_is_surplus_that_is_kept() -> None:
+    """A refused release keeps its contacts, and the plan says so."""
+    seen = observed_list(gap=gap(parts={Op.RELEASE: 3, Op.SURPLUS: 2}))
+
+    refused, open_ = (
+        plan(desired(desired_list()), observed(seen), policy=bound, as_of=NOW).lists[0].kept
+        for bound in (replace(OPEN, max_release_count=0), OPEN)
+    )
+
+    assert (5, 2) == (refused, open_)
