@@ -77,7 +77,9 @@ _INSERT_CONTACT: Final = (
     "INSERT INTO contacts (number, list, email, email_key, phone, phone_key, reason,"
     " suppress_until, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_REMOVE: Final = "DELETE FROM contacts WHERE list = ?1 AND (email_key = ?2 OR phone_key = ?2)"
+_REMOVE: Final = (
+    "DELETE FROM contacts WHERE list = :list AND (email_key = :key OR phone_key = :key)"
+)
 _UPDATE: Final = {
     "name": "UPDATE lists SET name = ? WHERE number = ?",
     "description": "UPDATE lists SET description = ? WHERE number = ?",
@@ -212,7 +214,7 @@ def get_list(connection: sqlite3.Connection, list_id: str) -> StoredList | None:
 def lists_named(connection: sqlite3.Connection, name: str | None) -> tuple[StoredList, ...]:
     """Return the lists of exactly this name, or all of them for ``None``, oldest first."""
     rows = connection.execute(
-        f"{_LIST} WHERE ?1 IS NULL OR name = ?1 ORDER BY number", [name]
+        f"{_LIST} WHERE :name IS NULL OR name = :name ORDER BY number", {"name": name}
     ).fetchall()
     return tuple(StoredList(*row) for row in rows)
 
@@ -296,7 +298,7 @@ def upsert(connection: sqlite3.Connection, stored: StoredList, contacts: Sequenc
 
 def remove(connection: sqlite3.Connection, stored: StoredList, key: str) -> bool:
     """Delete the contact matched by this identity; return whether there was one."""
-    gone = connection.execute(_REMOVE, [stored.number, key]).rowcount
+    gone = connection.execute(_REMOVE, {"list": stored.number, "key": key}).rowcount
     connection.execute(_MOVE, [-gone, stored.number])
     return gone > 0
 
