@@ -62,6 +62,10 @@ from reconciler.work import (
 )
 
 _SIDE_BY_SIDE: Final = 8
+_PASSING: Final = (ServiceError, RequestRefusedError)
+"""Failures of one batch that need not be those of the next."""
+_GIVEN_UP: Final = 3
+"""Batches that fail one after the other, after which the next would too."""
 _SUPPRESSING: Final = frozenset({Op.SUPPRESS, Op.AMEND, Op.PART})
 
 
@@ -212,7 +216,7 @@ def _part(action: Amend, work: Work) -> None:
     _send(action, work, skip=frozenset(stirred))
 
 
-def _may_let_go(action: Action, work: Work) -> bool:
+def _may_let_go(action: UpdateList | RowAction, work: Work) -> bool:
     """Whether anybody may be let go; where not, that is an outcome."""
     lost = sum(
         outcome.rows - outcome.taken
@@ -225,7 +229,7 @@ def _may_let_go(action: Action, work: Work) -> bool:
         return True
     if isinstance(action, UpdateList):
         work.note("UpdateList", Status.WITHHELD, detail=work.doubt, code=work.doubt_code)
-    elif not isinstance(action, CreateList):
+    else:
         rows = action.rows.rows
         work.outcomes.append(
             withheld(action, work, rows=rows, why=work.doubt, code=work.doubt_code)
@@ -270,6 +274,7 @@ def _send(action: RowAction, work: Work, *, skip: Collection[int] = frozenset())
     """Send an action's rows in batches; a batch that fails does not keep back the next."""
     letting_go = isinstance(action, Release)
     lapse_after = work.now()
+    taken = lost = 0
     for batch in batches.batches(
         work.run.engine,
         action.rows,
@@ -299,9 +304,10 @@ def _send(action: RowAction, work: Work, *, skip: Collection[int] = frozenset())
         _learn(made, work)
         work.outcomes.append(_of_batch(action, work, batch, made, lapse_after))
         _write_down_releases(action, work)
-        done = work.outcomes[-1].last + 1
-        work.run.progress(f"{work.listed.key}: {action.rows.op}", done, action.rows.rows)
-        if made.error and not isinstance(made.error, ServiceError | RequestRefusedError):
+        taken += made.taken
+        work.run.progress(f"{work.listed.key}: {op_of(action)}", taken, action.rows.rows)
+        lost = lost + 1 if made.error and not made.taken else 0
+        if made.error and (lost == _GIVEN_UP or not isinstance(made.error, _PASSING)):
             raise made.error
     lapsed = batches.lapsed(work.run.engine, action.rows, lapse_after=lapse_after)
     if lapsed:

@@ -117,8 +117,15 @@ def start(
         progress=progress,
     )
     private(state)
+    _ignored(state)
     run.write("run.json", {"run": name, "command": command, "started": now, **_origin(root)})
     return run
+
+
+def _ignored(state: Path) -> None:
+    """Keep the state out of git wherever it lies: it holds addresses and the pseudonym key."""
+    with suppress(NameTakenError):
+        write_once(state / ".gitignore", b"*\n")
 
 
 def private(folder: Path) -> Path:

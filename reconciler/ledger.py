@@ -14,6 +14,7 @@ import orjson
 
 from reconciler.artifacts import NameTakenError, Run, dumps, private, write_once
 from reconciler.errors import EvidenceError
+from reconciler.model import Overrides
 
 FORMAT: Final = 1
 _FIRST: Final = "0" * 64
@@ -29,6 +30,7 @@ def append(
     lists: Mapping[str, str] | None = None,
     spent: Sequence[str] = (),
     batch_reasons: Mapping[str, str] | None = None,
+    overrides: Overrides | None = None,
 ) -> int:
     """Add this run to the ledger and return the number it took.
 
@@ -39,6 +41,7 @@ def append(
         lists: remote ids by our key, of lists that exist on the service.
         spent: keys of the releases this run carried out.
         batch_reasons: why each list was worked on, by our key.
+        overrides: what the command line allowed, and why.
 
     Raises:
         EvidenceError: the ledger cannot be written.
@@ -49,6 +52,7 @@ def append(
         "lists": dict(lists or {}),
         "spent": sorted(spent),
         "batch_reasons": dict(batch_reasons or {}),
+        "overrides": overrides,
         "artifacts": _digests(run.folder),
     }
     return _take_number(private(run.state / "ledger"), content)

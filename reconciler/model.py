@@ -800,6 +800,8 @@ class Receipt:
     batch_reasons: Mapping[str, str]
     surplus: int
     exit_code: int
+    overrides: Overrides = Overrides()
+    """What the command line allowed for this run, and why."""
 
 
 # ---------------------------------------------------------------- drift and ping: reports

@@ -190,7 +190,7 @@ def _freeze(case: Case) -> Iterator[Refusal]:
                 case,
                 Direction.RELEASE,
                 "freeze",
-                f"{case.releases:,} releases in the freeze until {zulu(window.end)}, "
+                f"{_releases(case.releases)} in the freeze until {zulu(window.end)}, "
                 f"{window.why} ({window.place})",
                 override="--ignore-freeze",
             )
@@ -204,16 +204,16 @@ def _max_releases(case: Case) -> Iterator[Refusal]:
     flags = f"--max-releases {value}"
     if override is not None:
         if value > override:
-            text = f"{value:,} releases is over --max-releases {override:,}"
+            text = f"{_releases(value)} is over --max-releases {override:,}"
             yield _refusal(case, Direction.RELEASE, "max-releases", text, override=flags)
         return
     share = case.policy.max_release_share
     if value > (share * size).to_integral_value(ROUND_CEILING):
-        text = f"{value:,} releases is {_percent(value, size)} of {size:,}, over maxReleases "
+        text = f"{_releases(value)} is {_percent(value, size)} of {size:,}, over maxReleases "
         text += f"{_plain(share * 100)}%{where}"
         yield _refusal(case, Direction.RELEASE, "max-releases", text, override=flags)
     elif value > case.policy.max_release_count:
-        text = f"{value:,} releases is over maxReleases {case.policy.max_release_count:,}{where}"
+        text = f"{_releases(value)} is over maxReleases {case.policy.max_release_count:,}{where}"
         yield _refusal(case, Direction.RELEASE, "max-releases", text, override=flags)
 
 
@@ -264,6 +264,10 @@ def _covers(window: Freeze, moment: datetime) -> bool:
 def _where(case: Case, bound: str) -> str:
     place = case.policy.places.get(bound)
     return f" ({place.path}:{place.line})" if place else " (the default)"
+
+
+def _releases(count: int) -> str:
+    return f"{count:,} release{'s' * (count != 1)}"
 
 
 def _percent(value: int, size: int) -> str:

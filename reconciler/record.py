@@ -111,6 +111,7 @@ def receipt(
         },
         batch_reasons={listed.key: listed.batch_reason for listed in plan.lists},
         surplus=sum(listed.kept for listed in plan.lists),
+        overrides=plan.overrides,
         exit_code=run.signalled() or exit_code(plan, outcomes),
     )
     run.write("receipt.json", made)
@@ -146,6 +147,7 @@ def close(run: Run, *, code: int, plan: Plan | None = None, done: Receipt | None
         lists={**seen, **(done.created if done else {})},
         spent=spent,
         batch_reasons=done.batch_reasons if done else None,
+        overrides=plan.overrides if plan and plan.overrides.given else None,
     )
 
 

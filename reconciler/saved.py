@@ -84,9 +84,11 @@ def read(path: Path, *, root: Path, now: datetime) -> SavedPlan:
     try:
         held: dict[str, Any] = orjson.loads(path.read_bytes())
         claimed = held.pop("digest", "")
-        known = held.get("kind") == "Plan" and held.get("format") == FORMAT
+        kind, known = held.get("kind"), held.get("format") == FORMAT
     except (OSError, orjson.JSONDecodeError, AttributeError, TypeError) as error:
         raise SettingError(f"{path} is not a plan file") from error
+    if kind != "Plan":
+        raise SettingError(f"{path} is not a plan file", hint=_AGAIN)
     if not known:
         raise SettingError(
             f"{path} is not a plan of format {FORMAT}; found {held.get('format')!r}",
@@ -128,11 +130,23 @@ def accepted(approved: SavedPlan, made: Plan, *, specs: Mapping[str, str], safer
     """
     if made.id == approved.id:
         return True
-    if not safer or dict(specs) != dict(approved.specs) or plain(made.policy) != approved.policy:
+    if not safer or moved_sources(approved, made, specs=specs):
         return False
-    if any(_feeds(plain(one)) != _feeds(approved.lists.get(one.key, {})) for one in made.lists):
+    if plain(made.policy) != approved.policy:
         return False
     return all(_no_less_safe(listed, approved.lists.get(listed.key)) for listed in made.lists)
+
+
+def moved_sources(approved: SavedPlan, made: Plan, *, specs: Mapping[str, str]) -> str:
+    """Name the spec and contact files that are not those of the approved plan; empty if none."""
+    then, now = dict(approved.specs), dict(specs)
+    moved = [path for path in sorted(then.keys() | now.keys()) if then.get(path) != now.get(path)]
+    moved += [
+        f"the contact files of {one.key}"
+        for one in made.lists
+        if _feeds(plain(one)) != _feeds(approved.lists.get(one.key, {}))
+    ]
+    return ", ".join(moved)
 
 
 def difference(approved: SavedPlan, made: Plan) -> str:

@@ -44,7 +44,7 @@ def parse_time(text: str) -> datetime:
             return whole_seconds(_fromisoformat(stripped))
     except (ValueError, OverflowError) as error:
         raise ValueError("not a date or time that exists") from error
-    raise ValueError("expected a date (2027-12-31) or a time (2027-12-31T23:59:59Z)")
+    raise ValueError("expected a date such as 2027-12-31 or a time such as 2027-12-31T23:59:59Z")
 
 
 def is_naive(text: str) -> bool:

@@ -17,7 +17,7 @@ from reconciler.saved import SavedPlan
 from reconciler.schema import nearest
 from reconciler.views import human, machine, markdown
 
-_PLAN: Final = ".json"
+_SPECS: Final = (".yaml", ".yml")
 _DECLINED: Final = 1
 _QUESTION: Final = "Apply this plan? Only 'yes' is taken as a yes: "
 
@@ -25,7 +25,7 @@ _QUESTION: Final = "Apply this plan? Only 'yes' is taken as a yes: "
 @click.command("apply")
 @frame.selection_options
 @frame.format_option("text", "json", "markdown")
-@click.option("--auto-approve", is_flag=True, help="Do not ask; needed without a terminal.")
+@click.option("--auto-approve", is_flag=True, help="Do not ask; without a terminal, nobody can be.")
 @click.option(
     "--suppress-only", is_flag=True, help="Leave settings, shortenings and releases for later."
 )
@@ -58,7 +58,8 @@ def command(
 ) -> int:
     """Plan, show, ask, and apply; or apply PLAN, a file that plan --out wrote.
 
-    A saved plan is applied only if the same specs still come to the same plan.
+    A saved plan is applied only if the same specs still come to the same plan; it was approved
+    as it is, so nobody is asked again.
     """
     file = _plan_file(paths)
     chosen = frame.selection(ctx, () if file else paths)
@@ -114,7 +115,7 @@ def _plan_file(paths: tuple[Path, ...]) -> Path | None:
     Raises:
         UsageError: a plan and other paths were named together.
     """
-    files = [path for path in paths if path.suffix == _PLAN]
+    files = [path for path in paths if path.is_file() and path.suffix not in _SPECS]
     if files and len(paths) > 1:
         raise UsageError("one saved plan, or paths of specs: not both")
     return files[0] if files else None
@@ -149,11 +150,18 @@ def _as_approved(
             hint="give both runs the same RECONCILER_PSEUDONYM_KEY",
         )
     made = prepared.plan(as_of=approved.as_of)
+    moved = saved.moved_sources(approved, made, specs=prepared.spec.digests)
+    if moved and allowed.given:
+        raise StalePlanError(
+            f"an override is for what was approved, and these have changed since: {moved}",
+            hint="make a new plan and have it approved",
+        )
     if not saved.accepted(approved, made, specs=prepared.spec.digests, safer=safer):
         raise StalePlanError(
-            f"the plan is stale: {saved.difference(approved, made)}",
+            f"the plan is stale: {saved.difference(approved, made)}"
+            + (f" (changed since: {moved})" if moved else ""),
             hint="make a new one and have it approved"
-            + ("" if safer else "; --accept-safer applies it if only suppressions differ"),
+            + ("" if safer or moved else "; --accept-safer applies it if only suppressions differ"),
         )
     now = prepared.plan(as_of=run.clock(), overrides=allowed)
     bound = prepared.plan(as_of=approved.as_of, overrides=allowed) if allowed.given else made

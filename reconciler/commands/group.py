@@ -82,8 +82,8 @@ class Verbs(click.Group):
         "help_option_names": ["-h", "--help"],
         "max_content_width": 100,
     },
-    epilog="Every flag has an environment variable RECONCILER_<COMMAND>_<FLAG>, but for those "
-    "that override a policy.",
+    epilog="Every flag has an environment variable RECONCILER_<COMMAND>_<FLAG>, but for the "
+    "overrides of policy, --reason and --accept-safer.",
 )
 @global_options
 @click.version_option(__version__, prog_name=PROGRAM)

@@ -80,6 +80,9 @@ def _check_reach(pattern: str, base: Path, repository: Path) -> None:
     start = (base / Path(*fixed)).resolve()
     if path.is_absolute() or not start.is_relative_to(repository.resolve()):
         raise SourceError(Code.SOURCE_OUTSIDE, _outside(pattern, repository))
+    if any("**" in part and part != "**" for part in path.parts):
+        said = f"{named(pattern)} has ** inside a name; it stands for whole folders"
+        raise SourceError(Code.SOURCE_MISSING, said)
     if ".." in path.parts[len(fixed) :]:
         raise SourceError(Code.SOURCE_OUTSIDE, f"{named(pattern)} goes up after a wildcard")
 

@@ -41,7 +41,8 @@ def plan(made: Plan) -> Text:
     told += [*lines.failures(made.failures), *map(lines.problem, sorted(made.problems))]
     if not _matching(made):
         told += [_planned(listed.key, counting.planned_list(listed)) for listed in made.lists]
-    return lines.join([*told, lines.bold(plan_summary(made)), *map(refusal, made.refusals)])
+    told += [lines.bold(plan_summary(made)), *lines.unread(made.failures)]
+    return lines.join([*told, *map(refusal, made.refusals)])
 
 
 def plan_summary(made: Plan) -> Text:
@@ -80,7 +81,7 @@ def drift(found: Drift) -> Text:
     told = [*_bodies(map(_list_drift, found.lists)), *lines.failures(found.failures)]
     told += map(lines.problem, sorted(found.problems))
     told += [_drifted(listed.key, counting.drifted_list(listed)) for listed in found.lists]
-    return lines.join([*told, lines.bold(drift_summary(found))])
+    return lines.join([*told, lines.bold(drift_summary(found)), *lines.unread(found.failures)])
 
 
 def drift_summary(found: Drift) -> Text:

@@ -42,6 +42,13 @@ def change(moved: Change) -> Text:
     return mark(word, symbol, f"{moved.field}: {old} -> {new}", style)
 
 
+def unread(failures: Sequence[Failure]) -> Iterator[Text]:
+    """Yield a line under a summary that does not speak of all: nobody may take it for all clear."""
+    if failures:
+        keys = ", ".join(sorted({clean(failure.key) for failure in failures}))
+        yield line("bold red", f"Could not be read, so not all clear: {keys}.")
+
+
 def refused(refusal: Refusal) -> Text:
     """Show what a refusal withholds of the list above, by which rule and why."""
     text = f"{WITHHELD[refusal.direction]} ({refusal.rule}): {clean(refusal.message)}"

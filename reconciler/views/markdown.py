@@ -26,7 +26,7 @@ from reconciler.model import (
     UpdateList,
 )
 from reconciler.times import zulu
-from reconciler.views import counting, human, wording
+from reconciler.views import counting, human, lines, wording
 
 _MARKUP: Final = re.compile(r"([\\`*_{}\[\]<#|~!])")
 _SAMPLE_HEAD: Final = ("", "address", "reason", "end", "source")
@@ -49,6 +49,7 @@ def plan(made: Plan) -> str:
     head = ("list", "tenant", "suppress", "amend", "shorten", "release", "size", "surplus kept")
     return _page(
         f"### {summary}",
+        *(f"**{each}**" for each in lines.unread(made.failures)),
         f"Preview as of {zulu(made.as_of)}: to be read, never applied." if made.preview else "",
         f"Overridden: {_text(wording.overrides(made.overrides))}" if made.overrides.given else "",
         _table(head, rows),
@@ -72,6 +73,7 @@ def receipt(done: Receipt) -> str:
     created = [f"`{key}` was made: pin `listId: {done.created[key]}`" for key in done.created]
     return _page(
         f"### {human.receipt_summary(done)}",
+        f"Overridden: {_text(wording.overrides(done.overrides))}" if done.overrides.given else "",
         f"Run `{done.run}`, {zulu(done.started)} to {zulu(done.finished)}, plan "
         f"`{done.plan[:12]}`, exit code {done.exit_code}. Surplus kept: {done.surplus:,}.",
         _table(head, rows),
@@ -102,6 +104,7 @@ def drift(found: Drift) -> str:
     ]
     return _page(
         f"### {human.drift_summary(found)}",
+        *(f"**{each}**" for each in lines.unread(found.failures)),
         _table(head, rows),
         _failures(found.failures),
         _problems(found.problems),

@@ -228,3 +228,17 @@ def test_suppress_only_leaves_the_rest_for_later(work: Workplace) -> None:
     assert "Applied: 1 suppressed, 0 amended, 0 shortened, 0 released, " in first.last
     assert ["UpdateList", "Release"] == [each["kind"] for each in names["actions"]]
     assert "Applied: 0 suppressed, 0 amended, 0 shortened, 6 released, " in later.last
+
+
+def test_an_override_is_for_what_was_approved(work: Workplace) -> None:
+    """On specs that have changed since, it would let go of somebody nobody looked at."""
+    exclusive(work)
+    save(work)
+    path = work.folder / "specs" / "us-dnc.yaml"
+    path.write_text(path.read_text() + "# later\n")
+
+    ran = work.call("apply", "plan.json", "--max-releases", "100", "--reason", "legal")
+
+    assert 5 == ran.code
+    assert "changed since: us-dnc.yaml" in ran.err
+    assert NEW not in work.held()

@@ -59,7 +59,7 @@ def world_of_five_rules(work: Workplace) -> dict[str, str]:
         '(specs/policy.yaml:6). To allow it once: --max-suppressions 2 --reason "…"',
         "max-releases": "Refused: 3 releases is 30.0% of 10, over maxReleases 20% "
         '(specs/policy.yaml:5). To allow it once: --max-releases 3 --reason "…"',
-        "freeze": f"Refused: 1 releases {freeze}",
+        "freeze": f"Refused: 1 release {freeze}",
         "allow-empty": "Refused: empty declares no contact, and is not in allowEmpty "
         '(the default). To allow it once: --allow-empty empty --reason "…"',
         "stale-feed": "Refused: the feed feed.csv is as of 2026-01-01T23:59:59Z, older than its "

@@ -1029,3 +1029,15 @@ def test_lists_are_worked_on_side_by_side(play: Scene, run: Run) -> None:
 
     assert [("a", 1), ("a", 0), ("b", 1), ("b", 0)] == [(one.key, one.batch) for one in outcomes]
     assert all(one.status is Status.DONE for one in outcomes)
+
+
+def test_a_service_that_is_gone_is_not_asked_for_every_batch(play: Scene) -> None:
+    """Three batches lost one after the other end the list; running again finishes it."""
+    scene = play(contacts=wants(ADA, BOB, CYD, P))
+    scene.world.capabilities = replace(LISTS, batch=1)
+    made = scene.plan()
+    scene.world.before = on("send", raises(ServiceError("it is down")), nth=0)
+
+    outcomes = scene.apply(made)
+
+    assert [*[("suppress", "failed", 1)] * 3, ("Suppress", "failed", 1)] == told(outcomes)

@@ -12,7 +12,9 @@ import pytest
 
 from builders import NOW
 from reconciler import ledger
+from reconciler.artifacts import plain
 from reconciler.errors import EvidenceError
+from reconciler.model import Overrides
 from worlds import running
 
 WRITER = dedent(
@@ -60,6 +62,7 @@ def test_a_run_is_told_with_the_digest_of_each_of_its_artifacts(tmp_path: Path) 
             lists={"us-dnc": "7f3e2c"},
             spent=["b", "a"],
             batch_reasons={"us-dnc": "sweep"},
+            overrides=Overrides(max_releases=2, reason="approved by legal"),
         )
 
     (path,) = files(tmp_path)
@@ -82,6 +85,7 @@ def test_a_run_is_told_with_the_digest_of_each_of_its_artifacts(tmp_path: Path) 
         "lists": {"us-dnc": "7f3e2c"},
         "spent": ["a", "b"],
         "batch_reasons": {"us-dnc": "sweep"},
+        "overrides": plain(Overrides(max_releases=2, reason="approved by legal")),
     } == held
     assert ["receipt.json", "run.json", "tables/us-dnc/gap.parquet"] == [*artifacts]
     assert hashlib.sha256(b"rows").hexdigest() == artifacts["tables/us-dnc/gap.parquet"]

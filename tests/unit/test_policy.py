@@ -109,7 +109,7 @@ def test_releases_from_an_empty_list_are_refused() -> None:
     """A share of nothing is nothing."""
     (refusal,) = judge(releasing(1, size=0))
 
-    assert "1 releases is all of 0, over maxReleases 1% (the default)" == refusal.message
+    assert "1 release is all of 0, over maxReleases 1% (the default)" == refusal.message
 
 
 def test_shortening_counts_as_releasing() -> None:

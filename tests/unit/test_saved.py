@@ -222,9 +222,16 @@ def _sealed(changes: Mapping[str, Any], root: Path) -> bytes:
     return orjson.dumps({**held, "digest": saved._digest(held)})  # noqa: SLF001 - what a forger would do
 
 
-@pytest.mark.parametrize(
-    "changes", [{"format": 2}, {"format": "1"}, {"format": None}, {"kind": "Receipt"}], ids=str
-)
+def test_another_document_is_no_plan(root: Path) -> None:
+    """Whatever its format says."""
+    path = root.parent / "plan.json"
+    path.write_bytes(_sealed({"kind": "Receipt"}, root))
+
+    with pytest.raises(SettingError, match="is not a plan file"):
+        saved.read(path, root=root, now=NOW)
+
+
+@pytest.mark.parametrize("changes", [{"format": 2}, {"format": "1"}, {"format": None}], ids=str)
 def test_a_format_we_do_not_know_is_refused(root: Path, changes: Mapping[str, Any]) -> None:
     """It is not guessed what a newer version means."""
     path = root.parent / "plan.json"

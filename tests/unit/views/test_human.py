@@ -130,7 +130,8 @@ def test_a_failed_list_is_shown_with_its_hint() -> None:
     told = human.plan(plan(failures=(failed,))).plain.split("\n")
 
     assert ["! failed eu: no such list", "  hint: check listId"] == told[:2]
-    assert told[-1].startswith("Plan: 0 to suppress")
+    assert told[-2].startswith("Plan: 0 to suppress")
+    assert "Could not be read, so not all clear: eu." == told[-1]
 
 
 def test_a_list_to_be_made_shows_its_declared_settings() -> None:
