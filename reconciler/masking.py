@@ -8,6 +8,7 @@ and digests do not look like one.
 import re
 
 _DOT = "•"
+_DOTS = _DOT * 3
 _WORD = re.compile(r"[^\s<>,;:]+")
 _AT = "%40"
 """How an ``@`` looks inside a URL."""
@@ -37,7 +38,7 @@ def mask(address: str) -> str:
     """
     local, at, domain = address.rpartition("@")
     if at:
-        return f"{local[:1]}{_DOT * 3}@{domain}"
+        return f"{local[:1]}{_DOTS}@{domain}"
     digits = address.lstrip("+")
     head, tail = digits[:1], digits[-_TAIL:] if len(digits) >= _SHORTEST else ""
     hidden = max(len(digits) - len(head) - len(tail), _TAIL)
@@ -53,9 +54,12 @@ def _masked_word(match: re.Match[str]) -> str:
     """Mask a word that holds an email; of what was written before it nothing else is kept."""
     word = match[0].replace(_AT, "@")
     bare = word.lstrip(_OPENING)
-    if "@" not in bare.strip("@"):
+    if "@" not in word.strip("@"):
         return match[0]
-    return word[: len(word) - len(bare)] + mask(bare.rstrip("@"))
+    before = word[: len(word) - len(bare)]
+    if bare.startswith("@"):  # what stood before is the local part, unless it is masked already
+        before = before.removesuffix(_DOTS) if before.endswith(_DOTS) else ""
+    return before + mask(bare.rstrip("@"))
 
 
 def _masked_number(match: re.Match[str]) -> str:

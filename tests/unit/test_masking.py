@@ -52,6 +52,7 @@ def test_a_sample_never_holds_the_address(address: str) -> None:
 @example("", "ab{c@example.com", "")
 @example("bounce+", "user=example.org@example.com", "")
 @example("a@us'", "er@example.com", "")
+@example("", "/@A.Ad", "")
 def test_no_text_keeps_an_email(before: str, address: str, after: str) -> None:
     """Whatever stands around it, and whatever letters it is made of."""
     text = before + address + after
