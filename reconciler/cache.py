@@ -15,7 +15,7 @@ from typing import Final
 
 import orjson
 
-from reconciler.artifacts import private
+from reconciler.artifacts import private, sha256
 from reconciler.errors import EvidenceError
 from reconciler.model import RemoteList, Table
 from reconciler.times import parse_time, zulu
@@ -71,7 +71,7 @@ class Shelf:
                 and young
                 and self.moves
                 and remote.count is not None
-                and _sha256(table.path) == note["sha256"]
+                and sha256(table.path) == note["sha256"]
             )
         except (OSError, AttributeError, KeyError, TypeError, ValueError):
             return None
@@ -89,7 +89,7 @@ class Shelf:
                     "file": table.path.name,
                     "rows": table.rows,
                     "digest": table.digest,
-                    "sha256": _sha256(table.path),
+                    "sha256": sha256(table.path),
                 },
             )
 
@@ -108,8 +108,3 @@ def _replace(path: Path, content: object) -> None:
         draft.rename(path)
     finally:
         draft.unlink(missing_ok=True)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -5,14 +5,13 @@ the digest of every artifact of its run. Refused, failed and interrupted runs st
 It never changes a file, and never holds an address.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
-from reconciler.artifacts import NameTakenError, Run, dumps, private, write_once
+from reconciler.artifacts import NameTakenError, Run, dumps, private, sha256, write_once
 from reconciler.errors import EvidenceError
 from reconciler.model import Overrides
 
@@ -141,7 +140,6 @@ def _digests(folder: Path) -> dict[str, str]:
 
 def _sha256(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return sha256(path)
     except OSError as error:
         raise EvidenceError(f"{path} cannot be read: {error.strerror}") from error

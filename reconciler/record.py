@@ -13,7 +13,7 @@ from typing import Final
 from reconciler import ledger
 from reconciler.artifacts import Run
 from reconciler.contacts import evidence
-from reconciler.contacts.fates import columns, fates
+from reconciler.contacts.fates import Fates, columns, fates
 from reconciler.errors import worst
 from reconciler.model import (
     Desired,
@@ -168,9 +168,14 @@ def _metrics(outcomes: Sequence[Outcome], run: Run) -> Mapping[str, object]:
     }
 
 
+def _told(listed: ListPlan, outcomes: Sequence[Outcome]) -> Fates:
+    """One list's outcomes as columns."""
+    return fates(outcome for outcome in outcomes if outcome.key == listed.key)
+
+
 def _rejected(listed: ListPlan, outcomes: Sequence[Outcome], *, run: Run) -> None:
     """Keep the rows the service did not take, with its reasons."""
-    told = fates(outcome for outcome in outcomes if outcome.key == listed.key)
+    told = _told(listed, outcomes)
     if told.rejections.num_rows:
         into = run.tables(listed.key) / "rejected.parquet"
         evidence.rejected(run.engine, listed.gap.rows, told.rejections, into)
@@ -178,7 +183,7 @@ def _rejected(listed: ListPlan, outcomes: Sequence[Outcome], *, run: Run) -> Non
 
 def _changes(listed: ListPlan, outcomes: Sequence[Outcome], *, run: Run) -> Path:
     """Write one list's changes, to be collected."""
-    told = fates(outcome for outcome in outcomes if outcome.key == listed.key)
+    told = _told(listed, outcomes)
     into = run.tables(listed.key) / "changes.parquet"
     evidence.changes(run.engine, listed.gap.rows, key=listed.key, into=into, **columns(told))
     return into
@@ -186,7 +191,7 @@ def _changes(listed: ListPlan, outcomes: Sequence[Outcome], *, run: Run) -> Path
 
 def _spent(listed: ListPlan, outcomes: Sequence[Outcome], *, run: Run) -> tuple[str, ...]:
     """The keys of this list's declared releases that were carried out."""
-    told = fates(outcome for outcome in outcomes if outcome.key == listed.key)
+    told = _told(listed, outcomes)
     if not told.statuses.num_rows:
         return ()
     return evidence.release_keys(run.engine, listed.gap.rows, **columns(told))

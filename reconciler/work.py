@@ -36,11 +36,11 @@ class Work:
     journal: Journal
     list_id: str = ""
     remote: RemoteList | None = None
-    """The list as it was before the first write; ``None`` where it was to be made."""
+    """The list as last looked at before the first write; ``None`` where it was to be made."""
     version: str = ""
     """The list's version as the plan, or our own last write, left it."""
     spent: set[str] = field(default_factory=set)
-    """Keys of the releases that the ledger knows to be carried out."""
+    """Keys of the releases of this run that the ledger has been told of."""
     lessons: set[bool] = field(default_factory=set)
     """Whether our writes of contacts moved the version."""
     outcomes: list[Outcome] = field(default_factory=list)
