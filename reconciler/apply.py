@@ -47,6 +47,7 @@ from reconciler.model import (
     Status,
     Suppress,
     UpdateList,
+    op_of,
 )
 from reconciler.reading import Reading
 from reconciler.times import whole_seconds
@@ -54,7 +55,6 @@ from reconciler.work import (
     Work,
     changed_rows,
     doubtful,
-    op_of,
     read_again,
     reread,
     verified,

@@ -11,7 +11,7 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, assert_never
 
 from reconciler.errors import Place, Problem
 
@@ -76,6 +76,7 @@ __all__ = [
     "UpdateList",
     "Webhook",
     "WebhookResult",
+    "op_of",
 ]
 
 # ---------------------------------------------------------------- what a dialect can do
@@ -625,6 +626,21 @@ class Release:
 RowAction: TypeAlias = Suppress | Amend | Shorten | Release
 Action: TypeAlias = CreateList | UpdateList | RowAction
 """Everything that can be done to a list, and nothing else."""
+
+
+def op_of(action: RowAction) -> Op:
+    """Return what an action does to its contacts; an ``Amend`` may only separate them."""
+    match action:
+        case Suppress():
+            return Op.SUPPRESS
+        case Amend(rows=rows):
+            return Op.PART if rows.op == Op.PART else Op.AMEND
+        case Shorten():
+            return Op.SHORTEN
+        case Release():
+            return Op.RELEASE
+        case _:
+            assert_never(action)
 
 
 class Direction(StrEnum):

@@ -22,6 +22,7 @@ from reconciler.model import (
     RemoteList,
     RowAction,
     Status,
+    op_of,
 )
 from reconciler.reading import Reading, read
 
@@ -121,11 +122,6 @@ def changed_rows(action: RowAction, work: Work, rows: tuple[int, ...]) -> Outcom
     why = "somebody changed these contacts since the plan"
     code = VersionConflictError.exit_code
     return withheld(action, work, rows=len(rows), why=why, changed=rows, code=code)
-
-
-def op_of(action: RowAction) -> str:
-    """The action's op, also where its rows are only some of that op."""
-    return action.rows.op.partition(":")[0]
 
 
 def read_again(work: Work) -> Reading:

@@ -5,7 +5,7 @@ It never formats: text, JSON and Markdown must not be able to disagree about a n
 
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
-from typing import Self, assert_never
+from typing import Self
 
 from reconciler.model import (
     Amend,
@@ -17,10 +17,10 @@ from reconciler.model import (
     Plan,
     Receipt,
     Release,
-    RowAction,
     Shorten,
     Status,
     Suppress,
+    op_of,
 )
 
 
@@ -99,21 +99,6 @@ def planned_list(listed: ListPlan) -> Planned:
         after=listed.size_after,
         surplus=listed.kept,
     )
-
-
-def op_of(action: RowAction) -> Op:
-    """Return what an action does to its contacts; an ``Amend`` may only separate them."""
-    match action:
-        case Suppress():
-            return Op.SUPPRESS
-        case Amend(rows=rows):
-            return Op.PART if rows.op == Op.PART else Op.AMEND
-        case Shorten():
-            return Op.SHORTEN
-        case Release():
-            return Op.RELEASE
-        case _:
-            assert_never(action)
 
 
 def applied(outcomes: Iterable[Outcome]) -> Applied:

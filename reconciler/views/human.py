@@ -27,6 +27,7 @@ from reconciler.model import (
     Refusal,
     Status,
     UpdateList,
+    op_of,
 )
 from reconciler.times import zulu
 from reconciler.views import counting, lines, wording
@@ -168,7 +169,7 @@ def _action(action: Action, listed: ListPlan) -> Iterator[Text]:
         case UpdateList(changes=changes):
             yield from map(lines.change, changes)
         case _:
-            op = counting.op_of(action)
+            op = op_of(action)
             yield lines.mark_op(op, _amount(op, action.rows.rows, listed))
             yield from lines.samples(op, action.rows.rows, listed.gap.samples)
 

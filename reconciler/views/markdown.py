@@ -24,6 +24,7 @@ from reconciler.model import (
     Sample,
     Status,
     UpdateList,
+    op_of,
 )
 from reconciler.times import zulu
 from reconciler.views import counting, human, lines, wording
@@ -128,7 +129,7 @@ def _list_plan(listed: ListPlan) -> str:
                 changes += _changes(moved)
             case _:
                 pass
-    sent = {counting.op_of(a) for a in listed.actions if not isinstance(a, CreateList | UpdateList)}
+    sent = {op_of(a) for a in listed.actions if not isinstance(a, CreateList | UpdateList)}
     shown = {op: held for op, held in listed.gap.samples.items() if op in sent}
     return _fold(
         f"{listed.key}: details",

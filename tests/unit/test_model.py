@@ -15,15 +15,18 @@ from reconciler.model import (
     Direction,
     Feed,
     ListPlan,
+    Op,
     Overrides,
     Plan,
     Policy,
     Refusal,
     Release,
+    RowAction,
     Settings,
     Shorten,
     Suppress,
     UpdateList,
+    op_of,
 )
 
 EARLY, LATE = "2027-01-01T00:00:00Z", "2028-01-01T00:00:00Z"
@@ -160,3 +163,18 @@ def test_a_plan_gathers_the_refusals_of_its_lists() -> None:
     )
 
     assert planned(refusals=(refusal,)).refusals == (refusal,)
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        (Suppress(rows=builders.table(op="suppress:endless")), Op.SUPPRESS),
+        (Amend(rows=builders.table(op="amend")), Op.AMEND),
+        (Amend(rows=builders.table(op="part")), Op.PART),
+        (Shorten(rows=builders.table(op="shorten")), Op.SHORTEN),
+        (Release(rows=builders.table(op="release")), Op.RELEASE),
+    ],
+)
+def test_an_action_says_what_it_does_to_its_contacts(action: RowAction, expected: Op) -> None:
+    """Also where its rows are only some of that op, and where an amendment only parts them."""
+    assert expected is op_of(action)
