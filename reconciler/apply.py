@@ -15,11 +15,10 @@ from typing import Final, assert_never
 
 import pyarrow as pa
 
-from reconciler import ledger
+from reconciler import spending
 from reconciler.api.port import Writer
 from reconciler.artifacts import Run
-from reconciler.contacts import batches, evidence
-from reconciler.contacts.fates import columns, fates
+from reconciler.contacts import batches
 from reconciler.delivery import Delivery, deliver
 from reconciler.errors import (
     EvidenceError,
@@ -114,6 +113,7 @@ def _list(listed: ListPlan, writer: Writer, run: Run, journal: Journal) -> list[
         _keep_trace(error, work)
         detail = f"something unexpected happened: {type(error).__name__}"
         work.note(step, Status.FAILED, detail=detail, code=ReconcilerError.exit_code)
+    spending.look(work)
     return work.outcomes
 
 
@@ -294,6 +294,7 @@ def _send(action: RowAction, work: Work, *, skip: Collection[int] = frozenset())
             "batch": work.batches,
             "first": batch.column("row")[0].as_py(),
         }
+        keys = spending.doubt(action, batch, work)
         made = deliver(
             _timed(batch, work) if letting_go else batch,
             writer=work.writer,
@@ -303,7 +304,7 @@ def _send(action: RowAction, work: Work, *, skip: Collection[int] = frozenset())
         )
         _learn(made, work)
         work.outcomes.append(_of_batch(action, work, batch, made, lapse_after))
-        _write_down_releases(action, work)
+        spending.settle(keys, made, work)
         taken += made.taken
         work.run.progress(f"{work.listed.key}: {op_of(action)}", taken, action.rows.rows)
         lost = lost + 1 if made.error and not made.taken else 0
@@ -355,6 +356,7 @@ def _read_back(work: Work) -> None:
         why, code = doubtful(again)
         work.note("ReadBack", Status.FAILED, detail=why, code=code)
         return
+    spending.look(work, again)
     size = again.remote.count if again.remote.count is not None else again.table.rows
     found = verified(work, again)
     differs = ", ".join(f"{count:,} {what}" for what, count in found.items() if count)
@@ -369,6 +371,7 @@ def _read_back(work: Work) -> None:
             rows=size,
             taken=size,
             status=Status.DIFFERS if differs else Status.DONE,
+            smallest=min(work.listed.size_before, work.smallest or 0),
             detail=differs and f"the list read back differs from what was written: {differs}",
             exit_code=6 if differs else 0,
         )
@@ -382,15 +385,3 @@ def _learn(made: Delivery, work: Work) -> None:
     if made.taken and made.version and work.version:
         work.lessons.add(made.version != work.version)
     work.version = made.version or work.version
-
-
-def _write_down_releases(action: RowAction, work: Work) -> None:
-    """Let the ledger know of releases at once: a run that dies must not make them anew."""
-    if not isinstance(action, Shorten | Release):
-        return
-    told = columns(fates(work.outcomes))
-    keys = evidence.release_keys(work.run.engine, work.listed.gap.rows, **told)
-    fresh = sorted(set(keys) - work.spent)
-    if fresh:
-        ledger.released(work.run, fresh)
-        work.spent.update(fresh)

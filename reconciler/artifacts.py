@@ -86,41 +86,25 @@ class Run:
         return write_once(private(self.folder) / name, data)
 
 
-def start(
-    command: str,
-    *,
-    state: Path,
-    root: Path,
-    engine: Engine,
-    meter: Meter,
-    clock: Callable[[], datetime],
-    stop: threading.Event,
-    tell: Callable[[str], None],
-    progress: Callable[[str, int, int | None], None],
-) -> Run:
+def new_id(now: datetime) -> str:
+    """Return a name for a run that begins now, such as ``20261123T101500Z-3f9a1c``."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def start(run: Run, *, root: Path) -> None:
     """Open a run's folder and write ``run.json``: versions, actor, commit, command.
+
+    Args:
+        run: not yet on disk, but for the sign that it is alive.
+        root: the specs root, for the commit it stands on.
 
     Raises:
         EvidenceError: the state directory cannot be written.
     """
-    now = clock()
-    name = f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
-    run = Run(
-        id=name,
-        command=command,
-        state=state,
-        started=now,
-        engine=engine,
-        meter=meter,
-        clock=clock,
-        stop=stop,
-        tell=tell,
-        progress=progress,
-    )
-    private(state)
-    _ignored(state)
-    run.write("run.json", {"run": name, "command": command, "started": now, **_origin(root)})
-    return run
+    private(run.state)
+    _ignored(run.state)
+    told = {"run": run.id, "command": run.command, "started": run.started}
+    run.write("run.json", told | _origin(root))
 
 
 def _ignored(state: Path) -> None:

@@ -23,6 +23,7 @@ def compile(  # noqa: A001 - the verb of the pipeline, always read as desired.co
     as_of: datetime,
     now: datetime | None = None,
     spent: Collection[str] = (),
+    doubted: Collection[str] = (),
     into: Path,
     invalid_into: Callable[[str], Path],
 ) -> Desired:
@@ -34,6 +35,7 @@ def compile(  # noqa: A001 - the verb of the pipeline, always read as desired.co
         as_of: the time for which lapsed contacts and stale feeds are judged.
         now: the time by which a release is too old, where that is not ``as_of``.
         spent: keys of the releases that earlier runs carried out.
+        doubted: keys of those that earlier runs may have carried out.
         into: the folder for the tables.
         invalid_into: says, by a list's name, where its invalid rows go.
 
@@ -49,6 +51,7 @@ def compile(  # noqa: A001 - the verb of the pipeline, always read as desired.co
             as_of=as_of,
             now=as_of if now is None else now,
             spent=spent,
+            doubted=doubted,
             into=into,
             invalid_into=partial(invalid_into, listed.name),
         )
@@ -72,6 +75,7 @@ def _compiled(
     as_of: datetime,
     now: datetime,
     spent: Collection[str],
+    doubted: Collection[str],
     into: Path,
     invalid_into: Callable[[], Path],
 ) -> DesiredList:
@@ -84,12 +88,13 @@ def _compiled(
         into=into,
         invalid_into=invalid_into,
     )
-    releases, done, problems = compile_releases(
+    releases, done, doubtful, problems = compile_releases(
         engine,
         listed,
         as_of=now,
         release_within=spec.policy.release_within,
         spent=spent,
+        doubted=doubted,
         into=into,
     )
     return DesiredList(
@@ -100,6 +105,7 @@ def _compiled(
         counts=contacts.counts,
         feeds=contacts.feeds,
         spent_releases=done,
+        doubtful_releases=doubtful,
         samples=contacts.samples,
         warnings=(*contacts.problems, *problems),
     )

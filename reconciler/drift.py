@@ -106,7 +106,4 @@ def _notes(desired: DesiredList, observed: ObservedList) -> list[str]:
         notes.append(f"the list could not be read whole ({observed.incomplete_because})")
     if Op.CONFLICT in observed.gap.parts:
         notes.append("a declared release is of a contact that the spec still wants")
-    notes += [
-        f"{place}: this release is spent, delete this line" for place in desired.spent_releases
-    ]
-    return notes
+    return [*notes, *desired.idle_releases]

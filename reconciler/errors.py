@@ -66,7 +66,14 @@ class NotFoundError(ReconcilerError):
 
 
 class ServiceError(ReconcilerError):
-    """The service, or the way to it, failed for longer than the retry budget allows."""
+    """The service, or the way to it, failed for longer than the retry budget allows.
+
+    ``untouched`` says that the request certainly had no effect: it never arrived, or was put off.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", untouched: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.untouched = untouched
 
 
 class RequestRefusedError(ReconcilerError):

@@ -1,7 +1,8 @@
-"""One lock a list, so that two runs never write it at once.
+"""One lock a list, so that two runs never write it at once, and one a run while it lives.
 
-The operating system holds it: it is gone with its process, however that ends. What stands beside
-it only tells people who holds it and since when, and is never believed about anything else.
+The operating system holds them: they are gone with their process, however that ends. What stands
+beside a list's only tells people who holds it and since when, and is never believed about
+anything else.
 """
 
 import os
@@ -11,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 import orjson
 from filelock import FileLock, Timeout
@@ -18,6 +20,11 @@ from filelock import FileLock, Timeout
 from reconciler.artifacts import private
 from reconciler.errors import EvidenceError, LockHeldError
 from reconciler.times import zulu
+
+_GATE: Final = ".gate.lock"
+"""Held while a run comes to life, and while the dead are counted."""
+_PATIENCE: Final = 60.0
+"""Seconds to wait at the gate; who is there does not stay."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +86,72 @@ def held(
         with suppress(OSError):
             sign.unlink()
         lock.release()
+
+
+@contextmanager
+def alive(folder: Path, run: str) -> Iterator[None]:
+    """Hold the sign that a run lives, from before it writes its first file.
+
+    Raises:
+        EvidenceError: the sign cannot be written.
+        LockHeldError: others come to life for longer than is plausible.
+    """
+    sign = FileLock(private(folder) / f".{run}.lock", timeout=0, mode=0o600)
+    with _at_the_gate(folder):
+        _taken(sign)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            Path(sign.lock_file).unlink()
+        sign.release()
+
+
+@contextmanager
+def counted(folder: Path) -> Iterator[frozenset[str]]:
+    """Yield the ids of the runs that live; no other comes to life meanwhile.
+
+    Raises:
+        EvidenceError: a sign cannot be looked at.
+        LockHeldError: others come to life for longer than is plausible.
+    """
+    with _at_the_gate(folder):
+        signs = (sign for sign in folder.glob(".*.lock") if sign.name != _GATE)
+        yield frozenset(sign.name[1:].removesuffix(".lock") for sign in signs if _lives(sign))
+
+
+@contextmanager
+def _at_the_gate(folder: Path) -> Iterator[None]:
+    gate = FileLock(private(folder) / _GATE, timeout=_PATIENCE, mode=0o600)
+    _taken(gate)
+    try:
+        yield
+    finally:
+        gate.release()
+
+
+def _taken(lock: FileLock) -> None:
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise LockHeldError(f"{lock.lock_file} is held by another run that is starting") from error
+    except OSError as error:
+        raise EvidenceError(f"{lock.lock_file} cannot be locked: {error.strerror}") from error
+
+
+def _lives(sign: Path) -> bool:
+    """Tell whether a run lives, and take away the sign of one that does not."""
+    lock = FileLock(sign, timeout=0, mode=0o600)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    except OSError as error:
+        raise EvidenceError(f"{sign} cannot be locked: {error.strerror}") from error
+    with suppress(OSError):
+        sign.unlink()
+    lock.release()
+    return False
 
 
 def _write(sign: Path, holder: Holder) -> None:

@@ -44,6 +44,7 @@ __all__ = [
     "Limits",
     "ListDrift",
     "ListPlan",
+    "ListRejected",
     "ListSpec",
     "Observed",
     "ObservedList",
@@ -57,6 +58,8 @@ __all__ = [
     "Problem",
     "Receipt",
     "Refusal",
+    "Rejected",
+    "RejectedContact",
     "Rejection",
     "Release",
     "ReleaseSpec",
@@ -431,6 +434,8 @@ class DesiredList:
     feeds: tuple[Feed, ...] = ()
     spent_releases: tuple[Place, ...] = ()
     """Releases that do nothing any more: delete these lines."""
+    doubtful_releases: tuple[Place, ...] = ()
+    """Releases that may have been carried out, and so are not carried out again."""
     samples: Mapping[str, tuple[Sample, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """Masked samples of ``merged`` and ``invalid`` rows."""
     warnings: tuple[Problem, ...] = ()
@@ -439,6 +444,19 @@ class DesiredList:
     def wanted(self) -> int:
         """How many contacts are to be suppressed at the run's as-of."""
         return self.table.rows - self.counts.lapsed
+
+    @property
+    def idle_releases(self) -> tuple[str, ...]:
+        """A sentence for each declared release that does nothing any more."""
+        spent = (
+            f"{place}: this release is spent, delete this line" for place in self.spent_releases
+        )
+        doubtful = (
+            f"{place}: this release was sent by a run that saw no answer, and may have been "
+            "carried out; if it is still to be, declare it again with a new requestedAt"
+            for place in self.doubtful_releases
+        )
+        return (*spent, *doubtful)
 
     @property
     def whole(self) -> bool:
@@ -782,6 +800,8 @@ class Outcome:
     """Rows that end by then were left out of the batch, since they had lapsed."""
     changed: tuple[int, ...] = ()
     """Rows withheld because somebody changed the contact since the plan."""
+    smallest: int | None = None
+    """Of a list that was read back: the fewest addresses it was seen to suppress in this run."""
     detail: str = ""
     exit_code: int = 0
 
@@ -865,3 +885,54 @@ class Check:
     ok: bool
     detail: str = ""
     exit_code: int = 0
+
+
+# ---------------------------------------------------------------- rejected: what is still refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedContact:
+    """One contact that the service refused at the last attempt, and that is still wanted there."""
+
+    op: Op
+    address: str
+    """Masked."""
+    reason: str | None
+    until: datetime | None
+    """Reason and end as they were refused; the spec may say otherwise by now."""
+    code: str
+    field: str
+    message: str
+    """As the service wrote it, scrubbed."""
+    first_refused_at: datetime
+    last_refused_at: datetime
+    times: int
+    """Runs in which it was refused since it was last accepted or not wanted."""
+    run: str
+    """The last of them."""
+    source: str
+    line: int
+    """Where it is declared now; empty and 0 where no line names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListRejected:
+    """What the service still refuses of one list; a contact counts once, under one code."""
+
+    key: str
+    tenant: str
+    contacts: int
+    codes: Mapping[str, int]
+    """Contacts by the code of their refusal, most frequent first."""
+    samples: Mapping[str, tuple[RejectedContact, ...]]
+    """Some of each code."""
+    files: tuple[Path, ...] = ()
+    """Where the addresses stand, newest run first; nothing else holds them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """What the service still refuses, by list."""
+
+    as_of: datetime
+    lists: tuple[ListRejected, ...]

@@ -85,6 +85,7 @@ def prepare(
         as_of=as_of,
         now=now,
         spent=ledger.spent(run.state),
+        doubted=ledger.doubted(run.state, now=run.clock()),
         into=run.cache,
         invalid_into=lambda key: run.tables(key) / "invalid.csv",
     )

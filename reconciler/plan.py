@@ -241,8 +241,7 @@ def _letting_go(case: Case) -> Iterator[Action]:
 
 
 def _notes(case: Case) -> Iterator[str]:
-    for place in case.desired.spent_releases:
-        yield f"{place}: this release is spent, delete this line"
+    yield from case.desired.idle_releases
     if not case.desired.wanted:
         yield "the spec declares no contact"
     if case.observed.lapsed and any(change.field == "suppressUntil" for change in case.changes):

@@ -56,6 +56,7 @@ def observation(spec: Spec, desired: Desired, observed: Observed, *, run: Run) -
                     "counts": wanted.counts,
                     "feeds": wanted.feeds,
                     "spent_releases": wanted.spent_releases,
+                    "doubtful_releases": wanted.doubtful_releases,
                 }
                 for wanted in desired.lists
             ],
@@ -170,7 +171,8 @@ def _metrics(outcomes: Sequence[Outcome], run: Run) -> Mapping[str, object]:
 
 def _told(listed: ListPlan, outcomes: Sequence[Outcome]) -> Fates:
     """One list's outcomes as columns."""
-    return fates(outcome for outcome in outcomes if outcome.key == listed.key)
+    own = (outcome for outcome in outcomes if outcome.key == listed.key)
+    return fates(own, endless=not listed.complete)
 
 
 def _rejected(listed: ListPlan, outcomes: Sequence[Outcome], *, run: Run) -> None:

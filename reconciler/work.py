@@ -12,6 +12,7 @@ from reconciler.artifacts import Run
 from reconciler.cache import Shelf
 from reconciler.contacts import evidence
 from reconciler.contacts.fates import columns, fates
+from reconciler.contacts.ingest import suppressed
 from reconciler.errors import ServiceError, VersionConflictError
 from reconciler.journal import Journal
 from reconciler.model import (
@@ -40,8 +41,8 @@ class Work:
     """The list as last looked at before the first write; ``None`` where it was to be made."""
     version: str = ""
     """The list's version as the plan, or our own last write, left it."""
-    spent: set[str] = field(default_factory=set)
-    """Keys of the releases of this run that the ledger has been told of."""
+    doubted: set[str] = field(default_factory=set)
+    """Keys of the releases that were sent, or are about to be, and may or may not be in effect."""
     lessons: set[bool] = field(default_factory=set)
     """Whether our writes of contacts moved the version."""
     outcomes: list[Outcome] = field(default_factory=list)
@@ -51,6 +52,8 @@ class Work:
     moved: Reading | None = None
     """The list as it is, where it may not be what the plan was made for."""
     batches: int = 0
+    smallest: int | None = None
+    """The fewest addresses the list was seen to suppress since the plan."""
 
     def now(self) -> datetime:
         """The service's time."""
@@ -130,8 +133,14 @@ def read_again(work: Work) -> Reading:
 
 
 def reread(work: Work, remote: RemoteList) -> Reading:
-    """Read the contacts of a list whose metadata was just read."""
-    return read(work.run, work.writer, remote, key=work.listed.key, region=work.listed.region)
+    """Read the contacts of a list whose metadata was just read; how many it holds is noted."""
+    again = read(work.run, work.writer, remote, key=work.listed.key, region=work.listed.region)
+    if again.complete:
+        held = suppressed(work.run.engine, again.table, as_of=work.now())
+        end = again.remote.settings.suppress_until
+        size = 0 if isinstance(end, datetime) and end <= work.now() else held
+        work.smallest = size if work.smallest is None else min(work.smallest, size)
+    return again
 
 
 def verified(work: Work, again: Reading) -> Mapping[str, int]:
@@ -142,7 +151,7 @@ def verified(work: Work, again: Reading) -> Mapping[str, int]:
         observed=again.table,
         as_of=work.now(),
         window_end=work.now() + RELEASE_AHEAD + RELEASE_SLACK,
-        **columns(fates(work.outcomes)),
+        **columns(fates(work.outcomes, endless=not work.listed.complete)),
     )
 
 

@@ -226,10 +226,11 @@ def running(
     with TemporaryDirectory() as temporary:
         state = folder or Path(temporary) / "state"
         with Engine(key=b"k" * 32, spill=state / "spill", memory="1GB") as engine:
-            yield artifacts.start(
-                "test",
+            run = Run(
+                id=artifacts.new_id(clock()),
+                command="test",
                 state=state,
-                root=Path(temporary),
+                started=clock(),
                 engine=engine,
                 meter=Meter(),
                 clock=clock,
@@ -237,6 +238,8 @@ def running(
                 tell=lambda _: None,
                 progress=lambda *_: None,
             )
+            artifacts.start(run, root=Path(temporary))
+            yield run
 
 
 def prepare(spec: Spec, world: World, run: Run, *, as_of: datetime = NOW) -> pipeline.Prepared:

@@ -104,10 +104,11 @@ class Retries:
                 not known whether it was done.
             InterruptedRunError: the run is to stop.
         """
+        tally = Counter[str]()
         tries = tenacity.Retrying(
             retry=tenacity.retry_if_exception(partial(_again, once=once)),
             wait=_seconds,
-            stop=partial(self._give_up, Counter()),
+            stop=partial(self._give_up, tally),
             before_sleep=partial(self._announce, what),
             sleep=self._pace.wait,
             reraise=True,
@@ -115,12 +116,15 @@ class Retries:
         try:
             return tries(attempt)
         except TransientError as error:
-            raise _failure(error, what, tries.statistics["attempt_number"], once=once) from error
+            made = tries.statistics["attempt_number"]
+            untouched = error.harmless and tally["harmless"] == made
+            raise _failure(error, what, made, once=once, untouched=untouched) from error
 
     def _give_up(self, tally: Counter[str], state: tenacity.RetryCallState) -> bool:
         """Tell whether to stop trying; where not, take the coming wait from the budget."""
         error, seconds = _error(state), state.upcoming_sleep
         tally[error.kind] += 1
+        tally["harmless"] += error.harmless
         if tally[error.kind] >= self._tries[error.kind] or seconds > LONGEST:
             return True
         if error.kind == "throttled":
@@ -185,7 +189,9 @@ def _error(state: tenacity.RetryCallState) -> TransientError:
     return error
 
 
-def _failure(error: TransientError, what: str, tries: int, *, once: bool) -> ServiceError:
+def _failure(
+    error: TransientError, what: str, tries: int, *, once: bool, untouched: bool
+) -> ServiceError:
     if once and not error.harmless:
         return ServiceError(
             f"{what}: {error}; it is not known whether it was done",
@@ -195,4 +201,5 @@ def _failure(error: TransientError, what: str, tries: int, *, once: bool) -> Ser
     return ServiceError(
         f"{what}: {error}, after {tries} {'try' if tries == 1 else 'tries'}{asked}",
         hint="the service or the way to it is in trouble; run again later",
+        untouched=untouched,
     )

@@ -7,12 +7,12 @@ It decides nothing.
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from reconciler import artifacts, locks, record, sandbox, saved
+from reconciler import artifacts, interrupted, locks, record, sandbox, saved
 from reconciler.api.connect import connect
 from reconciler.api.port import Writer
 from reconciler.artifacts import Run
@@ -34,28 +34,37 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
     Raises:
         SettingError: a setting is not understood or the key cannot be had.
         EvidenceError: the state directory cannot be written.
+        LockHeldError: too many runs begin at once.
     """
     settings = frame.installed(ctx, root)
     artifacts.private(settings.state)
-    key = pseudonym_key(settings)
+    now = frame.clock()
+    name = artifacts.new_id(now)
     with (
-        Engine(key=key, spill=settings.state / "spill", memory=settings.memory) as engine,
+        locks.alive(settings.state / "locks", name),
+        Engine(
+            key=pseudonym_key(settings), spill=settings.state / "spill", memory=settings.memory
+        ) as engine,
         frame.reporting(ctx) as tell,
         frame.finishing(ctx) as stop,
     ):
-        run = artifacts.start(
-            command,
+        run = Run(
+            id=name,
+            command=command,
             state=settings.state,
-            root=root,
+            started=now,
             engine=engine,
             meter=Meter(),
             clock=frame.clock,
             stop=stop,
             tell=tell.notice,
             progress=tell,
+            signalled=lambda: frame.signalled(ctx),
         )
+        artifacts.start(run, root=root)
         frame.note_folder(ctx, run.folder)
-        yield replace(run, signalled=lambda: frame.signalled(ctx))
+        interrupted.settle(run)
+        yield run
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ Evidence names nobody: a keyed pseudonym stands for the address. Only ``rejected
 addresses, for a file that never leaves the machine.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,9 @@ import pyarrow as pa
 from reconciler.contacts.engine import PSEUDONYM, Engine
 from reconciler.contacts.ingest import FOREVER, at_rest, literal, scalar, seconds
 from reconciler.model import Table
+
+ENDLESS: Final = ":endless"
+"""Behind the op of a batch: of its rows only those without an end were sent."""
 
 STATUSES: Final = pa.schema(
     [
@@ -115,6 +118,23 @@ WHERE op IN ('shorten', 'release') AND release_key IS NOT NULL
 GROUP BY release_key HAVING bool_and(status = 'done') ORDER BY release_key
 """
 
+_KEYS: Final = """
+SELECT DISTINCT release_key FROM read_parquet($path)
+WHERE op = split_part($op, ':', 1) AND release_key IS NOT NULL
+    AND "row" IN (SELECT unnest($rows::BIGINT[]))
+"""
+
+_LET_GO: Final = f"""
+WITH held AS (
+    SELECT address, max(coalesce(until, {FOREVER})) AS ends FROM read_parquet($observed)
+    WHERE NOT opaque AND (until IS NULL OR until > $as_of) GROUP BY address)
+SELECT release_key FROM read_parquet($path) AS gap LEFT JOIN held USING (address)
+WHERE op IN ('shorten', 'release') AND release_key IS NOT NULL
+GROUP BY release_key
+HAVING bool_and(held.ends IS NULL
+    OR held.ends <= CASE WHEN op = 'release' THEN $window_end ELSE gap.until END)
+"""  # noqa: S608 - a constant of ours
+
 _READ_BACK: Final = f"""
 CREATE TEMP TABLE held AS
 SELECT address, max(coalesce(until, {FOREVER})) AS ends
@@ -198,7 +218,7 @@ def changes(
         batch, status.
     """
     with engine.session() as session:
-        _settle(session, gap, statuses=statuses, rejections=rejections, withheld=withheld)
+        settle(session, gap.path, statuses=statuses, rejections=rejections, withheld=withheld)
         rows = at_rest(session, _CHANGES, into, key=key)
         return _table(engine, session, lines=_CHANGES_LINES, path=into, rows=rows)
 
@@ -223,8 +243,37 @@ def release_keys(
 ) -> tuple[str, ...]:
     """Return the keys of declared releases that were carried out on every spelling."""
     with engine.session() as session:
-        _settle(session, gap, statuses=statuses, rejections=rejections, withheld=withheld)
+        settle(session, gap.path, statuses=statuses, rejections=rejections, withheld=withheld)
         return tuple(key for (key,) in session.execute(_RELEASE_KEYS).fetchall())
+
+
+def keys(engine: Engine, gap: Table, *, op: str, rows: Collection[int]) -> frozenset[str]:
+    """Return the keys of the declared releases that these rows of one op carry out."""
+    with engine.session() as session:
+        values = {"path": literal(gap.path), "op": op, "rows": list(rows)}
+        return frozenset(key for (key,) in session.execute(_KEYS, values).fetchall())
+
+
+def let_go(
+    engine: Engine, *, gap: Table, observed: Table, as_of: datetime, window_end: datetime
+) -> frozenset[str]:
+    """Return the keys of declared releases after which nobody is held longer than they allow.
+
+    Args:
+        engine: an open engine.
+        gap: all rows of the gap.
+        observed: the list as read after them.
+        as_of: the time of that reading, aware; who ended by then is not held.
+        window_end: released contacts have to end by then.
+    """
+    with engine.session() as session:
+        values = {
+            "path": literal(gap.path),
+            "observed": literal(observed.path),
+            "as_of": seconds(as_of),
+            "window_end": seconds(window_end),
+        }
+        return frozenset(key for (key,) in session.execute(_LET_GO, values).fetchall())
 
 
 def verify(
@@ -259,7 +308,7 @@ def verify(
         still suppressed for longer than a shortening or release allows.
     """
     with engine.session() as session:
-        _settle(session, gap, statuses=statuses, rejections=rejections, withheld=withheld)
+        settle(session, gap.path, statuses=statuses, rejections=rejections, withheld=withheld)
         now = seconds(as_of)
         session.execute(_READ_BACK, {"observed": literal(observed.path), "as_of": now})
         return {
@@ -268,22 +317,22 @@ def verify(
         }
 
 
-def _settle(
+def settle(
     session: duckdb.DuckDBPyConnection,
-    gap: Table,
+    gap: Path,
     *,
     statuses: pa.Table,
     rejections: pa.Table,
     withheld: pa.Table,
 ) -> None:
-    """Put next to each row what became of it."""
+    """Put next to each row that was to be written what became of it, as the table ``settled``."""
     for name, held in (
         ("statuses", statuses),
         ("rejections", rejections),
         ("withheld", withheld),
     ):
         session.register(name, held)
-    session.execute(_SETTLE, {"path": literal(gap.path)})
+    session.execute(_SETTLE, {"path": literal(gap)})
 
 
 def _table(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from reconciler.contacts.evidence import REJECTIONS, STATUSES, WITHHELD
+from reconciler.contacts.evidence import ENDLESS, REJECTIONS, STATUSES, WITHHELD
 from reconciler.model import Outcome
 
 
@@ -21,14 +21,19 @@ class Fates:
     withheld: pa.Table
 
 
-def fates(outcomes: Iterable[Outcome]) -> Fates:
-    """Turn the outcomes of one list into columns."""
+def fates(outcomes: Iterable[Outcome], *, endless: bool = False) -> Fates:
+    """Turn the outcomes of one list into columns.
+
+    Args:
+        outcomes: of one list.
+        endless: whether only rows without an end were sent, as after a partial read.
+    """
     told = [outcome for outcome in outcomes if outcome.op]
     return Fates(
         statuses=pa.Table.from_pylist(
             [
                 {
-                    "op": one.op,
+                    "op": f"{one.op}{ENDLESS * endless}",
                     "batch": one.batch,
                     "first": one.first,
                     "last": one.last,

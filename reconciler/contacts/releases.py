@@ -36,7 +36,8 @@ FROM identifiers
 
 _RANKED: Final = """
 CREATE TEMP TABLE ranked AS
-SELECT *, release_key IN (SELECT key FROM spent) OR requested_at + $within <= $as_of AS spent,
+SELECT *, release_key IN (SELECT key FROM doubted) AS doubted,
+  release_key IN (FROM doubted UNION ALL FROM spent) OR requested_at + $within <= $as_of AS spent,
   row_number() OVER (PARTITION BY address ORDER BY requested_at DESC, until DESC NULLS LAST,
     source, line, basis, ticket) AS place
 FROM addressed WHERE address IS NOT NULL AND requested_at <= $day_end
@@ -65,9 +66,10 @@ SELECT number, channel FROM addressed WHERE address IS NULL ORDER BY number, cha
 """
 
 _DONE: Final = """
-SELECT number FROM ranked GROUP BY number HAVING bool_and(spent OR place > 1) ORDER BY number
+SELECT number, bool_or(doubted AND place = 1) FROM ranked
+GROUP BY number HAVING bool_and(spent OR place > 1) ORDER BY number
 """
-"""Declarations of which nothing is left to do."""
+"""Declarations of which nothing is left to do, and whether that is for want of knowledge."""
 
 
 def compile_releases(
@@ -77,8 +79,9 @@ def compile_releases(
     as_of: datetime,
     release_within: timedelta,
     spent: Collection[str],
+    doubted: Collection[str] = (),
     into: Path,
-) -> tuple[Table, tuple[Place, ...], tuple[Problem, ...]]:
+) -> tuple[Table, tuple[Place, ...], tuple[Place, ...], tuple[Problem, ...]]:
     """Normalise a list's releases and leave out what is spent.
 
     Args:
@@ -88,17 +91,20 @@ def compile_releases(
             the end of that day (UTC) is not the future, since a bare date is the end of its day.
         release_within: how long after its ``requestedAt`` a release does something.
         spent: keys of the releases that were carried out.
+        doubted: keys of those that may have been, and of which nothing tells any more.
         into: the folder for the table.
 
     Returns:
         A table of address, channel, until (seconds since 1970 UTC; null lets go, else shorten to
         it), basis, ticket, requested_by, requested_at (seconds), source, line and release_key,
-        sorted by address; the places of releases that do nothing any more; the problems.
+        sorted by address; the places of releases that are spent; of those in doubt, which do
+        nothing either; the problems.
     """
     with engine.session() as session:
         normalise.register(session)
         session.register("declared", _declared(spec.releases))
-        session.register("spent", pa.table({"key": pa.array(sorted(spent), pa.string())}))
+        for name, held in (("spent", spent), ("doubted", doubted)):
+            session.register(name, pa.table({"key": pa.array(sorted(held), pa.string())}))
         session.execute(_ADDRESSED, {"region": spec.defaults.region, "list": spec.name})
         age = release_within // timedelta(seconds=1)
         day_end = datetime.combine(as_of.astimezone(UTC).date(), END_OF_DAY)
@@ -113,9 +119,11 @@ def compile_releases(
             into=into,
             kind="releases",
         )
-        done = tuple(spec.releases[number].place for (number,) in session.execute(_DONE).fetchall())
+        over = session.execute(_DONE).fetchall()
+        done = tuple(spec.releases[number].place for number, in_doubt in over if not in_doubt)
+        doubtful = tuple(spec.releases[number].place for number, in_doubt in over if in_doubt)
         problems = (*_problems(session, spec), *_from_the_future(spec, day_end))
-        return table, done, problems
+        return table, done, doubtful, problems
 
 
 def _declared(releases: Sequence[ReleaseSpec]) -> pa.Table:

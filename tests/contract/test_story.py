@@ -78,10 +78,11 @@ class World:
     def plan(self) -> Plan:
         """Return what would be done now."""
         now = datetime.now(UTC).replace(microsecond=0)
-        self._run = artifacts.start(
-            "test",
+        self._run = artifacts.Run(
+            id=artifacts.new_id(now),
+            command="test",
             state=self.state,
-            root=self.specs,
+            started=now,
             engine=self._engine,
             meter=Meter(),
             clock=lambda: datetime.now(UTC),
@@ -89,6 +90,7 @@ class World:
             tell=lambda _line: None,
             progress=lambda _what, _done, _all: None,
         )
+        artifacts.start(self._run, root=self.specs)
         prepared = pipeline.prepare(
             Selection(root=self.specs),
             reader=lambda _tenant: self.met.writer,

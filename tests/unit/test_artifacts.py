@@ -64,10 +64,11 @@ def open_umask() -> Iterator[None]:
 
 def started(state: Path, root: Path) -> Run:
     """A run as ``artifacts`` opens it; its engine stays closed."""
-    return artifacts.start(
-        "plan",
+    run = Run(
+        id=artifacts.new_id(NOW),
+        command="plan",
         state=state,
-        root=root,
+        started=NOW,
         engine=Engine(key=b"k" * 32, spill=state / "spill"),
         meter=Meter(),
         clock=lambda: NOW,
@@ -75,6 +76,8 @@ def started(state: Path, root: Path) -> Run:
         tell=lambda _: None,
         progress=lambda *_: None,
     )
+    artifacts.start(run, root=root)
+    return run
 
 
 def said(run: Run) -> Any:

@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -145,6 +146,43 @@ def test_a_release_is_told_as_soon_as_it_is_carried_out(tmp_path: Path) -> None:
     assert (run.id, "released", ["a", "b"]) == (early["run"], early["outcome"], early["spent"])
     assert hashlib.sha256(files(tmp_path)[0].read_bytes()).hexdigest() == late["previous"]
     assert {} == ledger.known(tmp_path)
+
+
+def test_a_release_about_to_be_sent_is_in_doubt_until_it_is_told_of(tmp_path: Path) -> None:
+    """Ten minutes long the list tells what became of it; after that nothing does."""
+    with running(folder=tmp_path) as run:
+        ledger.releasing(run, {"done", "kept", "lost"})
+        ledger.released(run, {"done"}, kept={"kept"})
+
+    early = ledger.doubted(tmp_path, now=NOW + timedelta(minutes=10, seconds=-1))
+    late = ledger.doubted(tmp_path, now=NOW + timedelta(minutes=10))
+    assert (0, {"lost"}) == (len(early), late)
+    assert {"done"} == ledger.spent(tmp_path)
+
+
+def test_a_doubt_ends_when_the_release_is_carried_out_after_all(tmp_path: Path) -> None:
+    """By a later run; a new attempt begins a new doubt."""
+    later = NOW + timedelta(days=1)
+    with running(folder=tmp_path) as run:
+        ledger.releasing(run, {"one", "two"})
+    with running(folder=tmp_path) as run:
+        ledger.released(run, {"one"})
+    with running(folder=tmp_path, clock=lambda: later) as run:
+        ledger.releasing(run, {"two"})
+
+    assert frozenset() == ledger.doubted(tmp_path, now=later)
+    assert {"two"} == ledger.doubted(tmp_path, now=later + timedelta(minutes=10))
+
+
+def test_a_run_has_ended_with_its_last_line_only(tmp_path: Path) -> None:
+    """What it wrote on its way is not the end of it."""
+    with running(folder=tmp_path) as over:
+        ledger.append(over, outcome="failed", exit_code=1)
+    with running(folder=tmp_path) as under_way:
+        ledger.releasing(under_way, {"key"})
+        ledger.released(under_way, {"key"})
+
+    assert {over.id} == ledger.ended(tmp_path)
 
 
 def test_spent_releases_and_known_lists_are_told_from_all_runs(tmp_path: Path) -> None:

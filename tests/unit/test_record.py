@@ -169,6 +169,23 @@ def test_each_row_has_its_pseudonym_its_fate_and_its_source(run: Run) -> None:
     } == found
 
 
+def test_after_a_partial_read_rows_with_an_end_were_not_sent(run: Run) -> None:
+    """They stand between those that were, and are withheld."""
+    ending = replace(contact(BOB), suppress_until="2099-01-01")
+    contacts = (contact(ADA), ending, contact(CYD))
+    whole = spec_of(tenant(), list_spec(list_id=LIST, contacts=contacts), policy=OPEN)
+    world = World(contacts=[Contact(phone="+12125550101")], moves_while_read=True)
+    made = prepare(whole, world, run).plan(as_of=NOW)
+    world.moves_while_read = False
+
+    pipeline.execute(made, tenants=whole.tenants, writer=lambda _: world, run=run)
+
+    expected = {ADA: "done", BOB: "withheld", CYD: "done"}
+    assert {run.engine.pseudonym(one): status for one, status in expected.items()} == {
+        row["pseudonym"]: row["status"] for row in changes(run)
+    }
+
+
 def test_rejected_rows_are_kept_with_their_addresses_and_what_was_said(run: Run) -> None:
     """In the run's tables, the only place for them."""
     done(run, World(refuse=frozenset({BOB})), contacts=(ADA, BOB))

@@ -226,3 +226,24 @@ def test_the_stop_ends_the_trying() -> None:
 
     with pytest.raises(InterruptedRunError):
         room.retries().run(failing(TransientError("x")), what="x")
+
+
+@pytest.mark.parametrize(
+    ("errors", "untouched"),
+    [
+        ([True] * TRIES, True),
+        ([False] * TRIES, False),
+        ([False] + [True] * (TRIES - 1), False),
+        ([True] * (TRIES - 1) + [False], False),
+    ],
+)
+def test_a_failure_says_whether_the_service_can_have_done_anything(
+    errors: list[bool], *, untouched: bool
+) -> None:
+    """One attempt of which nobody knows is enough."""
+    attempt = failing(*(TransientError("trouble", harmless=harmless) for harmless in errors))
+
+    with pytest.raises(ServiceError) as failed:
+        Room().retries().run(attempt, what="send")
+
+    assert untouched == failed.value.untouched

@@ -40,10 +40,13 @@ def release(line: int = 20, *, days: int = 3, **changes: Any) -> ReleaseSpec:
 
 
 def released(
-    engine: Engine, folder: Path, *releases: ReleaseSpec, spent: tuple[str, ...] = ()
+    engine: Engine,
+    folder: Path,
+    *releases: ReleaseSpec,
+    spent: tuple[str, ...] = (),
 ) -> tuple[Table, tuple[Place, ...], tuple[Problem, ...]]:
-    """Compile releases."""
-    return compile_releases(
+    """Compile releases of which none is in doubt."""
+    table, done, doubtful, problems = compile_releases(
         engine,
         list_spec(releases=releases, defaults=Defaults(region="US")),
         as_of=NOW,
@@ -51,6 +54,8 @@ def released(
         spent=spent,
         into=folder / "cache",
     )
+    assert () == doubtful
+    return table, done, problems
 
 
 def seconds(moment: datetime) -> int:
