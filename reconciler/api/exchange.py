@@ -332,15 +332,16 @@ def _distrusted(error: Exception) -> bool:
     return False
 
 
-def _told(error: Exception) -> str:
-    """Say what happened in our words; httpx's may hold parts of what was sent."""
+def _told(error: httpx.TransportError | httpx.DecodingError) -> str:
+    """Say what happened in our words, and where; httpx's may hold parts of what was sent."""
+    place = error.request.url.netloc.decode("ascii", "replace")
     match error:
         case httpx.ConnectTimeout() | httpx.ConnectError():
-            return "no connection"
+            return f"no connection to {place}"
         case httpx.TimeoutException():
-            return "no answer in time"
+            return f"no answer in time from {place}"
         case httpx.ProxyError():
-            return "the proxy refused"
+            return f"the proxy on the way to {place} refused"
         case httpx.DecodingError():
-            return "the answer is cut off or garbled"
-    return "the connection broke"
+            return f"the answer of {place} is cut off or garbled"
+    return f"the connection to {place} broke"

@@ -927,3 +927,33 @@ def test_a_service_that_is_gone_is_not_asked_for_every_batch(play: Scene) -> Non
     outcomes = scene.apply(made)
 
     assert [*[("suppress", "failed", 1)] * 3, ("Suppress", "failed", 1)] == told(outcomes)
+
+
+def test_the_smallest_size_a_list_was_seen_to_have_is_told(play: Scene) -> None:
+    """Somebody who empties a list for a moment does not go unnoticed."""
+    held = [Contact(email=one) for one in (ADA, BOB, CYD)]
+    scene = play(*held, contacts=wants(BOB, DAN), releases=frees(ADA))
+    made = scene.plan()
+    full: list[Contact] = []
+
+    def emptied() -> None:
+        full.extend(scene.world.contacts)
+        scene.world.contacts = [Contact(email=ADA)]
+
+    def restored() -> None:
+        scene.world.contacts = full
+
+    scene.world.before = Meddler({("get", 2): emptied, ("get", 4): restored})
+
+    outcomes = scene.apply(made)
+
+    assert (1, 4) == (outcomes[-1].smallest, outcomes[-1].rows)
+
+
+def test_a_list_that_never_shrinks_was_smallest_before(play: Scene) -> None:
+    """The plan's own size counts."""
+    scene = play(Contact(email=ADA), contacts=wants(ADA, BOB))
+
+    outcomes = scene.apply(scene.plan())
+
+    assert (1, 2) == (outcomes[-1].smallest, outcomes[-1].rows)
