@@ -35,7 +35,7 @@ def settle(run: Run) -> None:
         EvidenceError: the state cannot be read or written.
     """
     with locks.counted(run.state / "locks") as living:
-        told = ledger.ended(run.state)
+        told = ledger.past(run.state).ended
         for folder in sorted((run.state / "runs").iterdir()):
             if folder.is_dir() and folder.name not in living | told:
                 _settle(folder, run)

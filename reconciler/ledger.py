@@ -6,9 +6,12 @@ A release stands in it before it is sent and again after it, so that one of whic
 what became is known as such. It never changes a file, and never holds an address.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import orjson
@@ -115,59 +118,88 @@ def _take_number(folder: Path, content: Mapping[str, object]) -> int:
     raise EvidenceError(f"no free number in {folder}: too many runs end at the same time")
 
 
-def spent(state: Path) -> frozenset[str]:
-    """Return the keys of every release that was ever carried out."""
-    return frozenset(key for held in _files(state) for key in held["spent"])
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What the ledger knows of all runs before this one."""
+
+    spent: frozenset[str] = frozenset()
+    """Keys of every release that was ever carried out."""
+    sent: Mapping[str, datetime] = field(default_factory=lambda: MappingProxyType({}))
+    """Keys of releases that were sent, nobody knows with what effect, and when."""
+    ended: frozenset[str] = frozenset()
+    """Ids of the runs that have their last line, whatever became of them."""
+    known: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The remote id under which each of our lists was last seen."""
+    doubt: str = ""
+    """Why the ledger may not be whole; then it is not known which releases are spent."""
+
+    def doubted(self, now: datetime) -> frozenset[str]:
+        """Return the keys of releases of which nothing tells any more what became of them.
+
+        For as long as a release takes to come into effect the list itself tells. After that a
+        contact that is suppressed may have asked for it anew.
+        """
+        return frozenset(key for key, at in self.sent.items() if now >= at + RELEASE_AHEAD)
 
 
-def doubted(state: Path, *, now: datetime) -> frozenset[str]:
-    """Return the keys of releases that were sent, nobody knows with what effect, and too long ago.
+def past(state: Path) -> Past:
+    """Read the whole ledger, checking that it is an unbroken chain.
 
-    For as long as a release takes to come into effect the list itself tells whether it was
-    carried out. After that a contact that is suppressed may have asked for it anew.
+    What can be read counts also where something else cannot: the more releases are known to be
+    spent, the better.
     """
+    spent, ended = set[str](), set[str]()
     sent: dict[str, datetime] = {}
-    for held in _files(state):
+    known: dict[str, str] = {}
+    doubts: list[str] = []
+    for held in _links(state / "ledger", doubts.append):
+        spent.update(held["spent"])
+        known |= held["lists"]
         for key in (*held["spent"], *held["kept"]):
             sent.pop(key, None)
         sent |= dict.fromkeys(held["doubted"], held["finished"])
-    return frozenset(key for key, since in sent.items() if now >= since + RELEASE_AHEAD)
+        if held["outcome"] not in _UNDER_WAY:
+            ended.add(held["run"])
+    return Past(
+        spent=frozenset(spent),
+        sent=sent,
+        ended=frozenset(ended),
+        known=known,
+        doubt=next(iter(doubts), ""),
+    )
 
 
-def ended(state: Path) -> frozenset[str]:
-    """Return the ids of the runs that have their last line, whatever became of them."""
-    return frozenset(held["run"] for held in _files(state) if held["outcome"] not in _UNDER_WAY)
-
-
-def known(state: Path) -> Mapping[str, str]:
-    """Return the remote id under which each of our lists was last seen."""
-    return {key: remote for held in _files(state) for key, remote in held["lists"].items()}
-
-
-def _files(state: Path) -> Iterator[Mapping[str, Any]]:
-    """Yield every ledger file in the order of its number.
-
-    Raises:
-        EvidenceError: one cannot be read; what it says may withhold a release, so it is not
-            passed over.
-    """
-    for path in sorted((state / "ledger").glob(_NAMES)):
+def _links(folder: Path, doubt: Callable[[str], None]) -> Iterator[Mapping[str, Any]]:
+    """Yield what each file says, in the order of numbers; ``doubt`` is told what is wrong."""
+    before = _FIRST
+    for number, path in enumerate(sorted(folder.glob(_NAMES)), start=1):
         try:
-            held = orjson.loads(path.read_bytes())
-            yield {
-                "run": str(held["run"]),
-                "outcome": str(held["outcome"]),
-                "finished": parse_time(held["finished"]),
-                "spent": tuple(held["spent"]),
-                "kept": tuple(held.get("kept", ())),
-                "doubted": tuple(held.get("doubted", ())),
-                "lists": {**held["lists"]},
-            }
-        except (OSError, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise EvidenceError(
-                f"the ledger file {path} cannot be believed",
-                hint="restore it from a backup; releases carried out before are known from it",
-            ) from error
+            data = path.read_bytes()
+            held = _believed(data)
+        except (OSError, AttributeError, KeyError, TypeError, ValueError):
+            doubt(f"the ledger file {path} cannot be believed")
+            data, held = b"", None
+        if held and (held["number"], held["previous"]) != (number, before):
+            doubt(f"the ledger file {path} does not follow the one before it")
+        before = hashlib.sha256(data).hexdigest()
+        if held:
+            yield held
+
+
+def _believed(data: bytes) -> Mapping[str, Any]:
+    """Return what a file says, if it is what this program writes."""
+    held = orjson.loads(data)
+    return {
+        "number": held["number"],
+        "previous": held["previous"],
+        "run": str(held["run"]),
+        "outcome": str(held["outcome"]),
+        "finished": parse_time(held["finished"]),
+        "spent": tuple(map(str, held["spent"])),
+        "kept": tuple(map(str, held.get("kept", ()))),
+        "doubted": tuple(map(str, held.get("doubted", ()))),
+        "lists": {str(key): str(remote) for key, remote in held["lists"].items()},
+    }
 
 
 def _last(folder: Path) -> tuple[int, str]:

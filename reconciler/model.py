@@ -555,6 +555,8 @@ class ObservedList:
     cached: bool = False
     known_id: str | None = None
     """The id under which the ledger knows this list, if it does."""
+    ledger_doubt: str = ""
+    """Why the ledger may not be whole; then nobody knows which releases are spent."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

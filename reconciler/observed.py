@@ -49,6 +49,8 @@ class Look:
     as_of: datetime
     known: Mapping[str, str]
     """Remote ids of lists seen before, by key."""
+    ledger_doubt: str = ""
+    """Why the ledger may not be whole; empty where it is."""
     fresh: bool
     """Whether every list is to be read, remembered or not."""
 
@@ -144,6 +146,7 @@ def _absent(wanted: DesiredList, look: Look) -> ObservedList:
         size=0,
         gap=_gap(wanted, table, look, window_end=look.as_of + _WINDOW),
         known_id=look.known.get(wanted.spec.name),
+        ledger_doubt=look.ledger_doubt,
     )
 
 
@@ -163,6 +166,7 @@ def _measured(wanted: DesiredList, reading: Reading, reader: Reader, look: Look)
         cut_short=_cut_short(wanted, reading.remote, look) if not lapsed else 0,
         incomplete_because=reading.doubt,
         known_id=look.known.get(wanted.spec.name),
+        ledger_doubt=look.ledger_doubt,
     )
 
 

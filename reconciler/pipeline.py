@@ -79,17 +79,20 @@ def prepare(
         SettingError: a path or name does not exist.
     """
     loaded = spec.load(selection)
+    past = ledger.past(run.state)
     desired = compiling.compile(
         loaded,
         engine=run.engine,
         as_of=as_of,
         now=now,
-        spent=ledger.spent(run.state),
-        doubted=ledger.doubted(run.state, now=run.clock()),
+        spent=past.spent,
+        doubted=past.doubted(run.clock()),
         into=run.cache,
         invalid_into=lambda key: run.tables(key) / "invalid.csv",
     )
-    look = observing.Look(run=run, as_of=as_of, known=ledger.known(run.state), fresh=fresh)
+    look = observing.Look(
+        run=run, as_of=as_of, known=past.known, ledger_doubt=past.doubt, fresh=fresh
+    )
     observed = observing.observe(desired, reader=reader, look=look)
     record.observation(loaded, desired, observed, run=run)
     return Prepared(spec=loaded, desired=desired, observed=observed)

@@ -97,6 +97,21 @@ def _gone(case: Case) -> Iterator[Refusal]:
         )
 
 
+def _ledger(case: Case) -> Iterator[Refusal]:
+    """Without a whole ledger nobody knows which releases are spent, and which lists were there."""
+    if case.observed.ledger_doubt:
+        absent = case.observed.remote is None
+        yield _refusal(
+            case,
+            Direction.ALL if absent else Direction.RELEASE,
+            "ledger",
+            f"{case.observed.ledger_doubt}, so nobody knows "
+            + ("whether this list was there before" if absent else "which releases are spent")
+            + "; restore it from a backup, or take all releases out of the specs and move the "
+            "ledger away",
+        )
+
+
 def _incomplete(case: Case) -> Iterator[Refusal]:
     """What was not read whole may hold anybody."""
     if not case.observed.complete:
@@ -239,6 +254,7 @@ _RULES = (
     _list_type,
     _rivals,
     _gone,
+    _ledger,
     _incomplete,
     _lapsed_list,
     _empty,

@@ -130,22 +130,24 @@ def test_runs_that_end_together_take_numbers_of_their_own(tmp_path: Path) -> Non
     assert [0, 0, 0] == [writer.returncode for writer in writers]
     assert [f"{number:08d}.json" for number in range(1, 25)] == [path.name for path in paths]
     assert before[:-1] == [read(path)["previous"] for path in paths]
-    assert {f"{name}-{number}" for name in "abc" for number in range(8)} == ledger.spent(tmp_path)
+    assert {f"{name}-{number}" for name in "abc" for number in range(8)} == ledger.past(
+        tmp_path
+    ).spent
 
 
 def test_a_release_is_told_as_soon_as_it_is_carried_out(tmp_path: Path) -> None:
     """The run that dies after it has still spent it; its own line comes later, if ever."""
     with running(folder=tmp_path) as run:
         first = ledger.released(run, ["b", "a"])
-        spent = ledger.spent(tmp_path)
+        spent = ledger.past(tmp_path).spent
         second = ledger.append(run, outcome="done", exit_code=0, spent=["a", "b"])
 
     early, late = map(read, files(tmp_path))
     assert (1, 2) == (first, second)
-    assert {"a", "b"} == spent == ledger.spent(tmp_path)
+    assert {"a", "b"} == spent == ledger.past(tmp_path).spent
     assert (run.id, "released", ["a", "b"]) == (early["run"], early["outcome"], early["spent"])
     assert hashlib.sha256(files(tmp_path)[0].read_bytes()).hexdigest() == late["previous"]
-    assert {} == ledger.known(tmp_path)
+    assert {} == ledger.past(tmp_path).known
 
 
 def test_a_release_about_to_be_sent_is_in_doubt_until_it_is_told_of(tmp_path: Path) -> None:
@@ -154,10 +156,10 @@ def test_a_release_about_to_be_sent_is_in_doubt_until_it_is_told_of(tmp_path: Pa
         ledger.releasing(run, {"done", "kept", "lost"})
         ledger.released(run, {"done"}, kept={"kept"})
 
-    early = ledger.doubted(tmp_path, now=NOW + timedelta(minutes=10, seconds=-1))
-    late = ledger.doubted(tmp_path, now=NOW + timedelta(minutes=10))
-    assert (0, {"lost"}) == (len(early), late)
-    assert {"done"} == ledger.spent(tmp_path)
+    early = ledger.past(tmp_path).doubted(NOW + timedelta(minutes=10, seconds=-1))
+    late = ledger.past(tmp_path).doubted(NOW + timedelta(minutes=10))
+    assert (set(), {"lost"}) == (set(early), set(late))
+    assert {"done"} == ledger.past(tmp_path).spent
 
 
 def test_a_doubt_ends_when_the_release_is_carried_out_after_all(tmp_path: Path) -> None:
@@ -170,8 +172,8 @@ def test_a_doubt_ends_when_the_release_is_carried_out_after_all(tmp_path: Path) 
     with running(folder=tmp_path, clock=lambda: later) as run:
         ledger.releasing(run, {"two"})
 
-    assert frozenset() == ledger.doubted(tmp_path, now=later)
-    assert {"two"} == ledger.doubted(tmp_path, now=later + timedelta(minutes=10))
+    assert frozenset() == ledger.past(tmp_path).doubted(later)
+    assert {"two"} == ledger.past(tmp_path).doubted(later + timedelta(minutes=10))
 
 
 def test_a_run_has_ended_with_its_last_line_only(tmp_path: Path) -> None:
@@ -182,7 +184,7 @@ def test_a_run_has_ended_with_its_last_line_only(tmp_path: Path) -> None:
         ledger.releasing(under_way, {"key"})
         ledger.released(under_way, {"key"})
 
-    assert {over.id} == ledger.ended(tmp_path)
+    assert {over.id} == ledger.past(tmp_path).ended
 
 
 def test_spent_releases_and_known_lists_are_told_from_all_runs(tmp_path: Path) -> None:
@@ -195,14 +197,13 @@ def test_spent_releases_and_known_lists_are_told_from_all_runs(tmp_path: Path) -
         with running(folder=tmp_path) as run:
             ledger.append(run, outcome="done", exit_code=0, lists=lists, spent=spent)
 
-    assert {"x", "y"} == ledger.spent(tmp_path)
-    assert {"us": "1", "eu": "3"} == ledger.known(tmp_path)
+    assert {"x", "y"} == ledger.past(tmp_path).spent
+    assert {"us": "1", "eu": "3"} == ledger.past(tmp_path).known
 
 
 def test_without_a_ledger_nothing_is_known(tmp_path: Path) -> None:
-    """The first run of an installation."""
-    assert frozenset() == ledger.spent(tmp_path)
-    assert {} == ledger.known(tmp_path)
+    """The first run of an installation, which is no reason for doubt."""
+    assert ledger.Past() == ledger.past(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -220,14 +221,44 @@ def test_without_a_ledger_nothing_is_known(tmp_path: Path) -> None:
         b'{"spent":[],"lists":3}',
     ],
 )
-def test_a_file_that_cannot_be_believed_stops_the_run(tmp_path: Path, content: bytes) -> None:
-    """It may say that a release was carried out: passing over it would carry it out again."""
-    (tmp_path / "ledger").mkdir()
-    (tmp_path / "ledger" / "00000001.json").write_bytes(content)
+def test_a_file_that_cannot_be_believed_leaves_a_doubt(tmp_path: Path, content: bytes) -> None:
+    """It may say that a release was carried out; what the others say counts all the same."""
+    for key in ("one", "two", "three"):
+        with running(folder=tmp_path) as run:
+            ledger.append(run, outcome="done", exit_code=0, spent=[key], lists={key: key})
+    files(tmp_path)[1].write_bytes(content)
 
-    for ask in (ledger.spent, ledger.known):
-        with pytest.raises(EvidenceError, match=r"00000001\.json cannot be believed"):
-            ask(tmp_path)
+    past = ledger.past(tmp_path)
+
+    assert f"the ledger file {files(tmp_path)[1]} cannot be believed" == past.doubt
+    assert ["one", "three"] == sorted(past.spent) == [*past.known]
+
+
+@pytest.mark.parametrize("gone", [0, 1])
+def test_a_file_that_is_missing_leaves_a_doubt(tmp_path: Path, gone: int) -> None:
+    """Each names the one before, so a gap shows."""
+    for _ in range(3):
+        with running(folder=tmp_path) as run:
+            ledger.append(run, outcome="done", exit_code=0)
+    files(tmp_path)[gone].unlink()
+
+    doubt = ledger.past(tmp_path).doubt
+
+    assert f"the ledger file {files(tmp_path)[gone]} does not follow the one before it" == doubt
+
+
+def test_a_file_that_was_altered_leaves_a_doubt(tmp_path: Path) -> None:
+    """However well it reads."""
+    for _ in range(2):
+        with running(folder=tmp_path) as run:
+            ledger.append(run, outcome="done", exit_code=0, spent=[run.id])
+    first = files(tmp_path)[0]
+    first.write_bytes(first.read_bytes().replace(b'"done"', b'"gone"'))
+
+    past = ledger.past(tmp_path)
+
+    assert past.doubt.endswith("00000002.json does not follow the one before it")
+    assert 2 == len(past.spent)
 
 
 def test_files_of_others_are_not_the_ledgers(tmp_path: Path) -> None:
@@ -240,7 +271,7 @@ def test_files_of_others_are_not_the_ledgers(tmp_path: Path) -> None:
         number = ledger.append(run, outcome="done", exit_code=0, spent=["x"])
 
     assert 1 == number
-    assert {"x"} == ledger.spent(tmp_path)
+    assert {"x"} == ledger.past(tmp_path).spent
 
 
 def test_a_corrupt_file_does_not_end_the_chain(tmp_path: Path) -> None:

@@ -164,6 +164,19 @@ def test_a_list_the_ledger_knows_is_not_made_anew() -> None:
     assert [("list-gone", Direction.ALL)] == rules(case(observed=seen))
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_ledger_in_doubt_lets_nobody_go_and_makes_no_list(*, there: bool) -> None:
+    """Suppressions go on: it is not known who was released, nor which lists there were."""
+    changes = {} if there else {"remote": None}
+    seen = observed_list(ledger_doubt="file 7 cannot be believed", **changes)
+
+    (refusal,) = judge(case(observed=seen))
+
+    withheld = Direction.RELEASE if there else Direction.ALL
+    assert ("ledger", withheld) == (refusal.rule, refusal.direction)
+    assert refusal.message.startswith("file 7 cannot be believed, so nobody knows w")
+
+
 def test_a_new_list_may_be_made() -> None:
     """A list nobody has ever seen is no doubt."""
     assert [] == rules(case(observed=observed_list(remote=None)))
