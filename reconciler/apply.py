@@ -29,7 +29,7 @@ from reconciler.errors import (
     VersionConflictError,
 )
 from reconciler.journal import Journal
-from reconciler.listing import change, create, update
+from reconciler.listing import change, create, forgotten, update
 from reconciler.masking import scrub
 from reconciler.model import (
     RELEASE_AHEAD,
@@ -358,7 +358,7 @@ def _read_back(work: Work) -> None:
         return
     spending.look(work, again)
     size = again.remote.count if again.remote.count is not None else again.table.rows
-    found = verified(work, again)
+    found = {**verified(work, again), "of its settings": forgotten(again.remote, work)}
     differs = ", ".join(f"{count:,} {what}" for what, count in found.items() if count)
     work.outcomes.append(
         Outcome(

@@ -11,6 +11,9 @@ from typing import ClassVar, Literal
 PRECEDENCE = (130, 143, 64, 7, 1, 5, 4, 6, 3, 2, 0)
 """Where several exit codes apply, the first of these that does is the one returned."""
 
+STATE_HINT = "check the space, the rights and that name in the state directory"
+"""What to do about a file of ours that cannot be read or written."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Place:
@@ -47,10 +50,12 @@ class ReconcilerError(Exception):
     """An error a user can act on: one line of what happened, one of what to do about it."""
 
     exit_code: ClassVar[int] = 1
+    usual_hint: ClassVar[str] = ""
+    """What to do about it where whoever raises it knows nothing better."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
-        self.hint = hint
+        self.hint = hint or self.usual_hint
 
 
 class AuthError(ReconcilerError):
@@ -82,6 +87,8 @@ class RequestRefusedError(ReconcilerError):
 
 class EvidenceError(ReconcilerError):
     """An artifact, journal or ledger could not be written or cannot be believed."""
+
+    usual_hint = STATE_HINT
 
 
 class EngineError(ReconcilerError):

@@ -102,6 +102,7 @@ def _head(run: Run, outcome: str) -> dict[str, object]:
         "started": run.started,
         "finished": run.clock(),
         "outcome": outcome,
+        "key": run.engine.fingerprint,
     }
 
 
@@ -142,11 +143,16 @@ class Past:
         return frozenset(key for key, at in self.sent.items() if now >= at + RELEASE_AHEAD)
 
 
-def past(state: Path) -> Past:
+def past(state: Path, *, key: str = "", since: datetime | None = None) -> Past:
     """Read the whole ledger, checking that it is an unbroken chain.
 
     What can be read counts also where something else cannot: the more releases are known to be
-    spent, the better.
+    spent, the better. Those that were written under another pseudonym key cannot be known again.
+
+    Args:
+        state: the state directory.
+        key: fingerprint of the pseudonym key in use; empty where no release is asked about.
+        since: releases that were spent before have run out in any case.
     """
     spent, ended = set[str](), set[str]()
     sent: dict[str, datetime] = {}
@@ -154,9 +160,11 @@ def past(state: Path) -> Past:
     doubts: list[str] = []
     for held in _links(state / "ledger", doubts.append):
         spent.update(held["spent"])
+        if key and _foreign(held, key, since):
+            doubts.append(f"ledger file {held['number']} was written under another pseudonym key")
         known |= held["lists"]
-        for key in (*held["spent"], *held["kept"]):
-            sent.pop(key, None)
+        for release in (*held["spent"], *held["kept"]):
+            sent.pop(release, None)
         sent |= dict.fromkeys(held["doubted"], held["finished"])
         if held["outcome"] not in _UNDER_WAY:
             ended.add(held["run"])
@@ -167,6 +175,12 @@ def past(state: Path) -> Past:
         known=known,
         doubt=next(iter(doubts), ""),
     )
+
+
+def _foreign(held: Mapping[str, Any], key: str, since: datetime | None) -> bool:
+    """Whether a file names releases that still count, by pseudonyms of another key."""
+    recent = since is None or held["finished"] >= since
+    return held["key"] not in ("", key) and recent and bool(held["spent"] or held["doubted"])
 
 
 def _links(folder: Path, doubt: Callable[[str], None]) -> Iterator[Mapping[str, Any]]:
@@ -195,6 +209,7 @@ def _believed(data: bytes) -> Mapping[str, Any]:
         "run": str(held["run"]),
         "outcome": str(held["outcome"]),
         "finished": parse_time(held["finished"]),
+        "key": str(held.get("key", "")),
         "spent": tuple(map(str, held["spent"])),
         "kept": tuple(map(str, held.get("kept", ()))),
         "doubted": tuple(map(str, held.get("doubted", ()))),

@@ -10,7 +10,9 @@ from typing import Final
 
 from reconciler import drift
 from reconciler.errors import (
+    ForbiddenError,
     InterruptedRunError,
+    NotFoundError,
     ReconcilerError,
     RequestRefusedError,
     ServiceError,
@@ -47,6 +49,7 @@ def create(settings: Settings, work: Work) -> None:
     if remote.type != _SUPPRESSION:
         raise VersionConflictError(f"the list {remote.id} came out as type {remote.type!r}")
     work.list_id, work.version = remote.id, remote.version
+    work.given |= drift.values(settings)
     work.note("CreateList", Status.DONE, detail=remote.id)
 
 
@@ -63,11 +66,12 @@ def update(changes: tuple[Change, ...], work: Work, *, seen: RemoteList) -> None
     names = ", ".join(one.field for one in changes)
     try:
         done = _patched(changes, work, seen=seen)
-    except (RequestRefusedError, ServiceError) as error:
+    except (ForbiddenError, NotFoundError, RequestRefusedError, ServiceError) as error:
         work.stand_back("its settings could not be changed", error.exit_code)
         work.note("UpdateList", Status.FAILED, detail=str(error), code=error.exit_code)
         return
     if done:
+        work.given |= {one.field: one.new for one in changes}
         work.note("UpdateList", Status.DONE, detail=names)
         return
     code = VersionConflictError.exit_code
@@ -75,6 +79,12 @@ def update(changes: tuple[Change, ...], work: Work, *, seen: RemoteList) -> None
     work.note(
         "UpdateList", Status.WITHHELD, detail=f"somebody else changed the list: {names}", code=code
     )
+
+
+def forgotten(remote: RemoteList, work: Work) -> int:
+    """Count the settings that this run gave the list and that it does not hold."""
+    held = drift.values(remote.settings)
+    return sum(held.get(name) != value for name, value in work.given.items())
 
 
 def _patched(changes: tuple[Change, ...], work: Work, *, seen: RemoteList) -> bool:

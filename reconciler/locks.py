@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 import orjson
-from filelock import FileLock, Timeout
+from filelock import BaseFileLock, FileLock, Timeout
 
 from reconciler.artifacts import private
 from reconciler.errors import EvidenceError, LockHeldError
@@ -58,7 +58,7 @@ def held(
         run: who asks.
         since: now.
         timeout: seconds to wait for another holder.
-        note: told when the lock of a holder that died is taken over.
+        note: told for whom this waits, and when the lock of a holder that died is taken over.
 
     Raises:
         LockHeldError: another run still holds it after ``timeout``.
@@ -67,12 +67,7 @@ def held(
     sign = private(folder) / f"{key}.json"
     lock = FileLock(folder / f"{key}.lock", timeout=timeout, mode=0o600)
     try:
-        lock.acquire()
-    except Timeout as error:
-        raise LockHeldError(
-            f"list {key} is locked by {_read(sign) or 'another run'}",
-            hint="wait for it, or give --lock-timeout more seconds",
-        ) from error
+        _acquire(lock, sign, key=key, note=note)
     except OSError as error:
         raise EvidenceError(f"the lock of {key} cannot be taken: {error.strerror}") from error
     try:
@@ -86,6 +81,22 @@ def held(
         with suppress(OSError):
             sign.unlink()
         lock.release()
+
+
+def _acquire(lock: BaseFileLock, sign: Path, *, key: str, note: Callable[[str], None]) -> None:
+    """Take a lock, at once or within its own timeout; a wait is told before it begins."""
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        holder = f"list {key} is locked by {_read(sign) or 'another run'}"
+        if lock.timeout > 0:
+            note(f"waiting up to {lock.timeout:g} s: {holder}")
+        try:
+            lock.acquire()
+        except Timeout:
+            raise LockHeldError(
+                holder, hint="wait for it, or give --lock-timeout more seconds"
+            ) from error
 
 
 @contextmanager

@@ -7,7 +7,8 @@ That planning cannot write is a type, not a promise.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
 from reconciler import desired as compiling
 from reconciler import ledger, notify, record, spec
@@ -27,6 +28,9 @@ from reconciler.model import (
     Tenant,
 )
 from reconciler.plan import plan
+
+_DAY: Final = timedelta(days=1)
+"""A release that was asked for on a bare date counts from the end of that day."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +83,8 @@ def prepare(
         SettingError: a path or name does not exist.
     """
     loaded = spec.load(selection)
-    past = ledger.past(run.state)
+    outlived = run.clock() - loaded.policy.release_within - _DAY
+    past = ledger.past(run.state, key=run.engine.fingerprint, since=outlived)
     desired = compiling.compile(
         loaded,
         engine=run.engine,

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from reconciler.api.port import Reader
 from reconciler.artifacts import Run, private
-from reconciler.contacts.ingest import ingest
+from reconciler.contacts.ingest import ingest, repeated
 from reconciler.errors import RequestRefusedError, ServiceError
 from reconciler.model import RemoteList, Table
 
@@ -40,8 +40,9 @@ class Reading:
 def read(run: Run, reader: Reader, remote: RemoteList, *, key: str, region: str | None) -> Reading:
     """Read all contacts, again where the list moved meanwhile, at most three times.
 
-    Complete means: as many rows as every page's total and the list's own count say, and one
-    version from before the first page to after the last. A check that cannot be made has failed.
+    Complete means: as many rows as every page's total and the list's own count say, none of them
+    twice, and one version from before the first page to after the last. A check that cannot be
+    made has failed.
 
     Args:
         run: whose engine and cache are used.
@@ -71,6 +72,8 @@ def _once(run: Run, reader: Reader, before: RemoteList, *, key: str, region: str
     after = reader.get(before.id)
     versioned = reader.capabilities.versioned
     doubt = walk.failure or _doubt(walk, before, after, versioned=versioned)
+    if not doubt and (again := repeated(run.engine, table)):
+        doubt = f"{again:,} contacts came twice, so as many others may have been left out"
     return Reading(remote=after, table=table, doubt=doubt, failed=bool(walk.failure))
 
 

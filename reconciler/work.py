@@ -45,6 +45,8 @@ class Work:
     """Keys of the releases that were sent, or are about to be, and may or may not be in effect."""
     lessons: set[bool] = field(default_factory=set)
     """Whether our writes of contacts moved the version."""
+    given: dict[str, str | None] = field(default_factory=dict)
+    """The settings that this run gave the list, by field, as the service spells them."""
     outcomes: list[Outcome] = field(default_factory=list)
     doubt: str = ""
     """Why nobody is let go any more; empty while nothing speaks against it."""

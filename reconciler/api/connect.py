@@ -19,6 +19,7 @@ from reconciler.api.lists import Lists
 from reconciler.api.pace import Clock, Pace
 from reconciler.api.port import Writer
 from reconciler.api.retry import Retries
+from reconciler.api.watched import watching
 from reconciler.errors import SettingError
 from reconciler.metrics import Meter
 from reconciler.model import Tenant
@@ -51,7 +52,7 @@ def connect(
         on_wait: told of each wait before it, in words.
         app: where given, the service: no socket is opened, and requests are not spaced.
         stop: once set, waits end at once and no request starts, with ``InterruptedRunError``; a
-            request under way is still answered.
+            write under way is still answered.
         clock: the time, for tests.
 
     Raises:
@@ -62,14 +63,17 @@ def connect(
     token_url = EMBEDDED_TOKEN if embedded else tenant.token_url
     if not embedded:
         _check(tenant)
+    stop = stop or threading.Event()
     pace = Pace(
         requests_per_second=_UNPACED if embedded else tenant.limits.requests_per_second,
         parallelism=tenant.limits.parallelism,
-        stop=stop or threading.Event(),
+        stop=stop,
         clock=clock,
         meter=meter,
     )
+    watch = watching(timeout=tenant.limits.timeout_seconds, stop=stop, clock=clock)
     with _client(tenant, app) as client:
+        client.event_hooks = {"response": [watch]}
         auth = ClientCredentials(
             token_url,
             credentials=tenant.credentials,

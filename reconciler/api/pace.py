@@ -64,7 +64,7 @@ class Pace:
             while seconds := self._until_free():
                 self.wait(seconds)
             if self._stop.is_set():
-                raise _interrupted()
+                raise interrupted()
             yield
 
     def pause(self, seconds: float) -> None:
@@ -79,7 +79,7 @@ class Pace:
             InterruptedRunError: the run is to stop.
         """
         if self._clock.wait(self._stop, seconds):
-            raise _interrupted()
+            raise interrupted()
 
     def _until_free(self) -> float:
         """Take the next place and return 0, or return the seconds until one may be free."""
@@ -94,7 +94,8 @@ class Pace:
             return 0.0
 
 
-def _interrupted() -> InterruptedRunError:
+def interrupted() -> InterruptedRunError:
+    """Return what ends a run that is to stop, between two requests or in the middle of a read."""
     return InterruptedRunError(
         "interrupted before the next request to the service",
         hint="run it again: what was done stays done, and the rest is found anew",

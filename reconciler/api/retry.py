@@ -29,9 +29,10 @@ TOKEN_TRIES: Final = 3
 THROTTLED_TRIES: Final = 30
 """Of one request that the service puts off; with an honest Retry-After few are needed."""
 BUDGET: Final = 300.0
-"""Seconds one run waits for one tenant's failures; waits the service asks for by 429 are free."""
+"""Seconds one run waits for one tenant's failures; pauses that the service asks for are free."""
 LONGEST: Final = 900.0
-"""Seconds; a service that asks for a longer pause than this is not waited for."""
+"""Seconds; a service that asks for a longer pause, or for so much in all before it takes a request
+that it has put off, is not waited for."""
 
 _JITTER: Final = tenacity.wait_random_exponential(multiplier=0.5, max=30)
 """Full jitter: anything from nought to 0.5, 1, 2, 4 … 30 seconds."""
@@ -88,6 +89,7 @@ class Retries:
         self._meter = meter
         self._on_wait = on_wait
         self._left = budget
+        self._asked = 0.0
         self._lock = threading.Lock()
         self._tries = {"fault": tries, "throttled": THROTTLED_TRIES, "token": TOKEN_TRIES}
 
@@ -114,11 +116,14 @@ class Retries:
             reraise=True,
         )
         try:
-            return tries(attempt)
+            done = tries(attempt)
         except TransientError as error:
             made = tries.statistics["attempt_number"]
             untouched = error.harmless and tally["harmless"] == made
             raise _failure(error, what, made, once=once, untouched=untouched) from error
+        if tally["throttled"]:
+            self._asked = 0.0  # it does let through what it has put off
+        return done
 
     def _give_up(self, tally: Counter[str], state: tenacity.RetryCallState) -> bool:
         """Tell whether to stop trying; where not, take the coming wait from the budget."""
@@ -127,9 +132,10 @@ class Retries:
         tally["harmless"] += error.harmless
         if tally[error.kind] >= self._tries[error.kind] or seconds > LONGEST:
             return True
-        if error.kind == "throttled":
-            return False
         with self._lock:
+            if error.kind == "throttled" and error.wait is not None:
+                self._asked += seconds
+                return self._asked > LONGEST
             if seconds > self._left:
                 return True
             self._left -= seconds

@@ -77,9 +77,13 @@ def post(
     def attempt() -> None:
         nonlocal attempts, status
         attempts += 1
-        with translated(), pace.turn(), meter.call("webhook"):
-            response = client.post(url, content=body, headers=dict(headers))
-        status = response.status_code
+        with (
+            translated(),
+            pace.turn(),
+            meter.call("webhook"),
+            client.stream("POST", url, content=body, headers=dict(headers)) as response,
+        ):  # its body says nothing to us, and may never end
+            status = response.status_code
         _raise_transient(response, clock)
 
     with httpx.Client(

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from reconciler.contacts import normalise
 from reconciler.contacts.engine import Engine
-from reconciler.errors import EngineError
+from reconciler.errors import STATE_HINT, EngineError
 from reconciler.model import Table
 
 FOREVER: Final = 9_223_372_036_854_775_807
@@ -90,11 +90,26 @@ FROM arranged ORDER BY line
 
 _LINES: Final = """
 SELECT DISTINCT replace(coalesce(address, spelling, '') || '|' || CASE WHEN op = 'release' THEN '|'
-    ELSE coalesce(reason, '') || '|' || coalesce(until::VARCHAR, '') END, chr(10), ' ') AS line
+    ELSE coalesce(reason, '') || '|' || coalesce(until::VARCHAR, '') END || CASE
+    WHEN op NOT IN ('release', 'shorten') THEN ''
+    ELSE '|' || coalesce(observed_reason, '') || '|' || coalesce(observed_until::VARCHAR, '')
+        || '|' || coalesce(observed_version::VARCHAR, '') END, chr(10), ' ') AS line
 FROM read_parquet($path)
 WHERE $op = ''
     OR op = split_part($op, ':', 1) AND (until IS NULL OR NOT ends_with($op, ':endless'))
 ORDER BY line
+"""
+
+_REPEATED: Final = """
+WITH contacts AS (
+    SELECT channel || '|' || spelling AS who, reason, until, version
+    FROM read_parquet($path) WHERE pair IS NULL AND spelling IS NOT NULL
+    UNION ALL
+    SELECT string_agg(spelling, '|' ORDER BY channel), any_value(reason), any_value(until),
+        any_value(version)
+    FROM read_parquet($path) WHERE pair IS NOT NULL GROUP BY pair)
+SELECT coalesce(sum(times - 1), 0)
+FROM (SELECT who, reason, until, version, count(*) AS times FROM contacts GROUP BY ALL)
 """
 
 _SUPPRESSED: Final = """
@@ -150,10 +165,20 @@ def suppressed(engine: Engine, observed: Table, *, as_of: datetime) -> int:
         return scalar(session, _SUPPRESSED, **values)
 
 
+def repeated(engine: Engine, observed: Table) -> int:
+    """Count the contacts that came again exactly as before, beyond the first of each."""
+    with engine.session() as session:
+        return scalar(session, _REPEATED, path=literal(observed.path))
+
+
 def slice_digest(
     engine: Engine, session: duckdb.DuckDBPyConnection, path: Path, op: str = ""
 ) -> str:
-    """Return the digest of a gap's content, or of one ``op`` in it: who, why and until when."""
+    """Return the digest of a gap's content, or of one ``op`` in it: who, why and until when.
+
+    Of whom is to be let go it is also as what they were seen: who has asked for it anew since is
+    not the one that was meant.
+    """
     return engine.digest(session.sql(_LINES, params={"path": literal(path), "op": op}))
 
 
@@ -174,7 +199,9 @@ def at_rest(session: duckdb.DuckDBPyConnection, query: str, path: Path, /, **val
         fresh.replace(path)
         _to_disk(path.parent)
     except OSError as error:
-        raise EngineError(f"cannot write {path}: {error.strerror}") from error
+        raise EngineError(
+            f"cannot write {path}: {error.strerror}", hint=STATE_HINT
+        ) from error
     finally:
         fresh.unlink(missing_ok=True)
     return rows
@@ -182,8 +209,8 @@ def at_rest(session: duckdb.DuckDBPyConnection, query: str, path: Path, /, **val
 
 def scalar(session: duckdb.DuckDBPyConnection, query: str, /, **values: object) -> int:
     """Return the one number that a query selects."""
-    found = session.execute(query, values).fetchone()
-    return int(found[0]) if found else 0
+    found = session.execute(query, values).fetchall()  # all, or the session stays in use
+    return int(found[0][0]) if found else 0
 
 
 def literal(path: Path) -> str:

@@ -13,6 +13,7 @@ from reconciler.apply import apply
 from reconciler.artifacts import Run
 from reconciler.errors import (
     AuthError,
+    ForbiddenError,
     NotFoundError,
     ReconcilerError,
     RequestRefusedError,
@@ -383,7 +384,13 @@ def test_a_field_that_already_has_our_value_is_done(play: Scene) -> None:
 
 
 @pytest.mark.parametrize(
-    "error", [RequestRefusedError("its name is too long"), ServiceError("it is down")]
+    "error",
+    [
+        RequestRefusedError("its name is too long"),
+        ServiceError("it is down"),
+        ForbiddenError("the client may not"),
+        NotFoundError("it is not where it was"),
+    ],
 )
 def test_settings_that_are_not_taken_hold_back_no_suppression(
     play: Scene, error: ReconcilerError
@@ -835,6 +842,25 @@ def test_a_list_that_is_not_what_was_written_differs(play: Scene) -> None:
 
     assert ("ReadBack", "differs", 6) == told(outcomes)[-1]
     assert outcomes[-1].detail.endswith("1 missing, 1 longer")
+
+
+def test_a_setting_that_the_service_took_and_forgot_differs(play: Scene) -> None:
+    """A yes is not enough: the list read back has to hold what it was given."""
+    scene = play(settings=replace(NAME, description="new"), contacts=wants(ADA))
+    made = scene.plan()
+
+    def undo(what: str) -> None:
+        if what == "update":
+            scene.world.settings = HELD
+
+    scene.world.after = undo
+
+    outcomes = scene.apply(made)
+
+    assert [("UpdateList", "done", 0), ("suppress", "done", 0), ("ReadBack", "differs", 6)] == told(
+        outcomes
+    )
+    assert outcomes[-1].detail.endswith("written: 1 of its settings")
 
 
 @pytest.mark.parametrize("ending", [P, ADA, BOB])

@@ -3,7 +3,15 @@
 import pytest
 
 from reconciler import errors
-from reconciler.errors import Place, Problem, ReconcilerError, SpecError, worst
+from reconciler.errors import (
+    STATE_HINT,
+    EvidenceError,
+    Place,
+    Problem,
+    ReconcilerError,
+    SpecError,
+    worst,
+)
 
 
 @pytest.mark.parametrize(
@@ -31,6 +39,13 @@ def test_an_error_carries_what_to_do_about_it() -> None:
     error = ReconcilerError("it broke", hint="mend it")
 
     assert ("it broke", "mend it") == (str(error), error.hint)
+
+
+def test_evidence_that_fails_always_has_a_hint() -> None:
+    """Whoever raises it may know a better one."""
+    usual, better = EvidenceError("a.json cannot be read"), EvidenceError("no", hint="mend it")
+
+    assert (STATE_HINT, "mend it") == (usual.hint, better.hint)
 
 
 def test_an_error_of_the_specs_carries_all_problems() -> None:

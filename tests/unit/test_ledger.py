@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -23,6 +23,7 @@ WRITER = dedent(
     import sys, threading, time
     from datetime import UTC, datetime
     from pathlib import Path
+    from types import SimpleNamespace
     from reconciler import ledger
     from reconciler.artifacts import Run
 
@@ -32,8 +33,8 @@ WRITER = dedent(
     for number in range(int(sys.argv[3])):
         run = Run(
             id=f"{name}-{number}", command="test", state=state, started=datetime.now(UTC),
-            engine=None, meter=None, clock=lambda: datetime.now(UTC), stop=threading.Event(),
-            tell=print, progress=print,
+            engine=SimpleNamespace(fingerprint="0123"), meter=None,
+            clock=lambda: datetime.now(UTC), stop=threading.Event(), tell=print, progress=print,
         )
         ledger.append(run, outcome="done", exit_code=0, spent=[run.id])
     """
@@ -82,6 +83,7 @@ def test_a_run_is_told_with_the_digest_of_each_of_its_artifacts(tmp_path: Path) 
         "started": "2026-11-23T10:15:00Z",
         "finished": "2026-11-23T10:15:00Z",
         "outcome": "partly",
+        "key": run.engine.fingerprint,
         "exit_code": 6,
         "lists": {"us-dnc": "7f3e2c"},
         "spent": ["a", "b"],
@@ -259,6 +261,43 @@ def test_a_file_that_was_altered_leaves_a_doubt(tmp_path: Path) -> None:
 
     assert past.doubt.endswith("00000002.json does not follow the one before it")
     assert 2 == len(past.spent)
+
+
+@pytest.mark.parametrize(
+    ("key", "since", "doubtful"),
+    [
+        ("another", NOW, True),
+        ("another", None, True),
+        ("another", NOW + timedelta(seconds=1), False),
+        ("", NOW, False),
+    ],
+)
+def test_releases_under_another_key_leave_a_doubt(
+    tmp_path: Path, key: str, since: datetime | None, doubtful: bool
+) -> None:
+    """They cannot be known again, which matters for as long as they have not run out."""
+    with running(folder=tmp_path) as run:
+        ledger.append(run, outcome="done", exit_code=0)
+        ledger.releasing(run, ["x"])
+        mine = ledger.past(tmp_path, key=run.engine.fingerprint, since=NOW)
+
+    doubt = ledger.past(tmp_path, key=key, since=since).doubt
+
+    assert "" == mine.doubt
+    assert "ledger file 2 was written under another pseudonym key" * doubtful == doubt
+
+
+def test_releases_under_our_own_key_leave_none_however_many_follow(tmp_path: Path) -> None:
+    """Each file is held against the key in use, never against what an earlier one names."""
+    with running(folder=tmp_path) as run:
+        for release in ("x", "y"):
+            ledger.releasing(run, [release])
+            ledger.released(run, [release])
+        ledger.append(run, outcome="done", exit_code=0, spent=["x", "y"])
+
+    past = ledger.past(tmp_path, key=run.engine.fingerprint, since=NOW)
+
+    assert ("", frozenset({"x", "y"})) == (past.doubt, past.spent)
 
 
 def test_files_of_others_are_not_the_ledgers(tmp_path: Path) -> None:

@@ -100,14 +100,17 @@ def test_a_second_process_is_told_who_holds_it(tmp_path: Path) -> None:
 
 
 def test_whoever_waits_long_enough_gets_it(tmp_path: Path) -> None:
-    """The other run let go of it in the meantime: nothing is noted."""
+    """The other run lets go of it in the meantime; for whom it waits is told before."""
     with another(tmp_path) as process:
         assert process.stdin
         ends = threading.Timer(0.2, process.stdin.close)
         ends.start()
 
-        assert [] == taken(tmp_path, timeout=20)
+        told = taken(tmp_path, timeout=20)
         ends.join()
+
+    who = f"list us-dnc is locked by run other (pid {process.pid} on "
+    assert [f"waiting up to 20 s: {who}"] == [line[: len(who) + 20] for line in told]
 
 
 def test_the_lock_of_a_killed_process_is_taken_over_with_a_note(tmp_path: Path) -> None:

@@ -122,6 +122,30 @@ def test_what_does_not_agree_is_not_whole(
     assert (False, False, TRIES) == (found.complete, found.failed, service.walked)
 
 
+def test_a_contact_that_comes_twice_is_a_doubt(run: Run) -> None:
+    """It took the place of another, although every number agrees."""
+    service = Told([(page(ADA, BOB), page(BOB), page())])
+
+    found = reading(run, service)
+
+    assert "1 contacts came twice, so as many others may have been left out" == found.doubt
+    assert TRIES == service.walked
+
+
+def test_contacts_that_share_one_of_two_identifiers_are_not_one(run: Run) -> None:
+    """Only a contact that is the same in everything came twice."""
+    rows = [
+        {"email": ADA, "phone": phone, "version": version}
+        for phone, version in (("+12125550101", 1), ("+12125550102", 1), ("+12125550101", 2))
+    ]
+    contacts = pa.Table.from_pylist(rows, schema=PAGE)
+    service = Told([(Page(contacts=contacts, total=3, version='"1"'),)])
+
+    found = reading(run, service)
+
+    assert "" == found.doubt
+
+
 def test_totals_alone_or_a_count_alone_will_do(run: Run) -> None:
     """A service need not say it twice, but at least once."""
     by_total = Told([WHOLE], after=[remote(count=None)])

@@ -197,6 +197,33 @@ def test_nobody_waits_longer_than_the_longest_wait() -> None:
     assert [] == room.hand.waits
 
 
+def test_a_service_that_puts_off_for_ever_is_given_up() -> None:
+    """However short its pauses; what it has let through meanwhile does not count against it."""
+    pause = TransientError("x", kind="throttled", wait=LONGEST / 3, harmless=True)
+    room = Room()
+    retries = room.retries()
+
+    for _ in range(3):
+        retries.run(failing(pause, pause), what="goes through at last")
+    with pytest.raises(ServiceError, match="after 4 tries"):
+        retries.run(always(pause, []), what="never goes through")
+    with pytest.raises(ServiceError, match="after 1 try"):
+        retries.run(always(pause, []), what="the next")
+
+    assert 3 * 2 + 3 == len(room.hand.waits)
+
+
+def test_being_put_off_without_a_time_is_charged_to_the_budget() -> None:
+    """Nobody said how long it takes, so it is a failure like any other."""
+    room = Room(budget=20)
+    pause = TransientError("x", kind="throttled", harmless=True)
+
+    with pytest.raises(ServiceError):
+        room.retries().run(always(pause, []), what="get list")
+
+    assert sum(room.hand.waits) <= 20
+
+
 def test_once_is_repeated_only_where_nothing_can_have_been_done() -> None:
     """A request that was never handled goes again; one of unknown effect does not."""
     calls: list[int] = []

@@ -1,5 +1,6 @@
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
 import httpx
 import pytest
@@ -85,6 +86,34 @@ def test_a_no_is_final_and_a_redirect_is_not_followed(status: int) -> None:
 
     assert delivery == Delivery(delivered=False, attempts=1, detail=f"answered {status}")
     assert 1 == len(seen)
+
+
+@pytest.mark.parametrize(
+    ("status", "attempts", "delivered"),
+    [(200, 1, True), (404, 1, False), (503, webhook.TRIES, False)],
+)
+def test_what_the_receiver_says_is_not_waited_for(
+    status: int, attempts: int, delivered: bool
+) -> None:
+    """Its status is enough: a body that drips for ever holds no run."""
+    read = list[bytes]()
+
+    def drip() -> Iterator[bytes]:
+        while True:
+            read.append(b".")
+            yield b"."
+
+    delivery = post(
+        URL,
+        body=b"",
+        headers={},
+        timeout=1,
+        clock=HandClock().clock,
+        transport=httpx.MockTransport(lambda _: httpx.Response(status, content=islice(drip(), 99))),
+    )
+
+    assert (delivered, attempts) == (delivery.delivered, delivery.attempts)
+    assert [] == read
 
 
 @pytest.mark.parametrize("url", ["http://crm.example.com/", "ftp://localhost/", "crm", ""])

@@ -317,19 +317,48 @@ def test_samples_are_masked_few_and_say_what_is_new(engine: Engine, tmp_path: Pa
 
 
 def test_the_digest_of_a_part_says_who_why_and_until_when(engine: Engine, tmp_path: Path) -> None:
-    """Keyed, sorted, without versions; of a release only who."""
+    """Keyed, sorted, without versions; of a release who, and as what they were seen."""
     gap = measure(
         engine,
         tmp_path,
         desired=[wanted(P, at(3)), wanted(A)],
-        observed=[Contact(email=B)],
+        observed=[Contact(email=B, reason="BOUNCE", version=4)],
         releases=[release(B)],
     )
 
     suppressed = f"{P}|DNC|{at(3)}\n{A}|DNC|\n"
     assert keyed(suppressed) == gap.parts[Op.SUPPRESS].digest
-    assert keyed(f"{B}||\n") == gap.parts[Op.RELEASE].digest
-    assert keyed(f"{P}|DNC|{at(3)}\n{A}|DNC|\n{B}||\n") == gap.rows.digest
+    assert keyed(f"{B}|||BOUNCE||4\n") == gap.parts[Op.RELEASE].digest
+    assert keyed(f"{P}|DNC|{at(3)}\n{A}|DNC|\n{B}|||BOUNCE||4\n") == gap.rows.digest
+
+
+@pytest.mark.parametrize(
+    "anew",
+    [
+        Contact(email=B, version=2),
+        Contact(email=B, reason="BOUNCE"),
+        Contact(email=B, until=at(9)),
+    ],
+)
+def test_who_asked_for_it_anew_is_not_the_one_a_release_was_approved_for(
+    engine: Engine, tmp_path: Path, anew: Contact
+) -> None:
+    """However their contact was touched; a suppression is of whoever it names."""
+    seen = [
+        measure(
+            engine,
+            tmp_path,
+            desired=[wanted(A)],
+            observed=[held],
+            releases=[release(B)],
+        )
+        for held in (Contact(email=B), anew)
+    ]
+
+    released = {gap.parts[Op.RELEASE].digest for gap in seen}
+    suppressed = {gap.parts[Op.SUPPRESS].digest for gap in seen}
+
+    assert (2, 1) == (len(released), len(suppressed))
 
 
 def keyed(text: str) -> str:
