@@ -363,7 +363,8 @@ class Table:
     """Contacts at rest: the rows of an immutable Parquet file, or those of one ``op`` in it.
 
     ``digest`` is a keyed digest (HMAC-SHA256, hex) of the sorted content, address, reason and
-    end, and of nothing else: not of the file's bytes, versions, places or order.
+    end, and of nothing else: not of the file's bytes, versions, places or order. Of contacts to be
+    let go it is also of what they were seen as, version included.
     """
 
     path: Path

@@ -4,6 +4,7 @@
 """
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from types import MappingProxyType
@@ -24,6 +25,7 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
         "plan": "Show what would be done; read-only.",
         "apply": "Make the service agree with the specs, or carry out a saved plan.",
         "drift": "Report how the service differs, by direction; read-only.",
+        "rejected": "Show the contacts that the service still refuses, with reasons; offline.",
         "schema": "Print the JSON Schema of a kind of spec.",
         "sandbox": "Serve a small copy of the service on this machine.",
         "demo": "Tell the story of this tool against the sandbox, in a temporary folder.",
@@ -59,11 +61,18 @@ class Verbs(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Suggest the nearest verb where there is none of that name."""
+        """Suggest the nearest verb where there is none of that name.
+
+        A variable of the verb that no flag reads is misuse too: ``…_SUPRESS_ONLY`` must not go
+        unheard, and an override does not come from the environment.
+        """
         name = args[0]
         if name not in VERBS and not name.startswith("-"):
             raise click.UsageError(f"No such command {name!r}.{_nearest(name, [*VERBS])}", ctx=ctx)
-        return super().resolve_command(ctx, args)
+        resolved = super().resolve_command(ctx, args)
+        if resolved[1] is not None:
+            _check_variables(ctx, name, resolved[1])
+        return resolved
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs with their one line of help, without importing them."""
@@ -96,6 +105,24 @@ def root(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is None:
         click.echo(ctx.get_help(), err=True)
         ctx.exit(UsageError.exit_code)
+
+
+def _check_variables(ctx: click.Context, verb: str, command: click.Command) -> None:
+    prefix = f"{ctx.auto_envvar_prefix}_{verb.upper()}_"
+    read = {
+        f"{prefix}{option.name}".upper(): option.allow_from_autoenv
+        for option in command.params
+        if isinstance(option, click.Option)
+    }
+    for variable, held in sorted(os.environ.items()):
+        if variable.startswith(prefix) and held and not read.get(variable):
+            why = "is for the command line alone" if variable in read else "belongs to no flag"
+            near = (
+                ""
+                if variable in read
+                else _nearest(variable, [name for name in read if read[name]])
+            )
+            raise click.UsageError(f"The variable {variable} {why}.{near}", ctx=ctx)
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

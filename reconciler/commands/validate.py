@@ -5,7 +5,8 @@ It needs no secret and no service, and leaves nothing behind but the file of inv
 
 import secrets
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -66,7 +67,8 @@ def _examine(chosen: Selection, settings: Installation) -> Examined:
         return _failed(error)
     counts = {"files": len(loaded.digests), "lists": len(loaded.lists)}
     try:
-        made = _compile(loaded, settings)
+        with offline(loaded, settings) as (made, _):
+            pass
     except SpecError as error:
         return _failed(error, counts=counts, warnings=loaded.warnings)
     warnings = {*loaded.warnings, *(each for listed in made.lists for each in listed.warnings)}
@@ -86,19 +88,28 @@ def _failed(
     return Examined(counts=counts, problems=tuple(sorted({*warnings, *error.problems})))
 
 
-def _compile(loaded: Spec, settings: Installation) -> Desired:
-    """Compile under a key made for this once, in a folder that goes with it."""
+@contextmanager
+def offline(loaded: Spec, settings: Installation) -> Iterator[tuple[Desired, Engine]]:
+    """Compile under a key made for this once, in a folder that goes with it.
+
+    Yields:
+        What should be, and the engine that reads its tables.
+
+    Raises:
+        SpecError: with every problem of every source.
+    """
     with tempfile.TemporaryDirectory(prefix="reconciler-") as name:
         folder = Path(name)
         key = secrets.token_bytes(32)
         with Engine(key=key, spill=folder / "spill", memory=settings.memory) as engine:
-            return desired.compile(
+            made = desired.compile(
                 loaded,
                 engine=engine,
                 as_of=frame.clock(),
                 into=folder / "tables",
                 invalid_into=lambda key: settings.state / "cache" / "invalid" / f"{key}.csv",
             )
+            yield made, engine
 
 
 def _text(found: Examined) -> Text:

@@ -19,10 +19,12 @@ from reconciler.model import (
     Drift,
     ListDrift,
     ListPlan,
+    ListRejected,
     Op,
     Plan,
     Receipt,
     Refusal,
+    Rejected,
     Sample,
 )
 from reconciler.views import counting, wording
@@ -71,6 +73,16 @@ def drift(found: Drift, *, exit_code: int = 0) -> bytes:
         "problems": found.problems,
     }
     return _document("drift", content, exit_code=exit_code)
+
+
+def rejected(found: Rejected, *, exit_code: int = 0) -> bytes:
+    """Return what the service still refuses, by list and code; addresses stand in the files."""
+    content = {
+        "as_of": found.as_of,
+        "counts": {"contacts": sum(listed.contacts for listed in found.lists)},
+        "lists": [_list_rejected(listed) for listed in found.lists],
+    }
+    return _document("rejected", content, exit_code=exit_code)
 
 
 def checks(made: Sequence[Check], *, exit_code: int = 0) -> bytes:
@@ -174,6 +186,23 @@ def _list_receipt(key: str, done: Receipt) -> dict[str, object]:
 
 def _list_drift(listed: ListDrift) -> dict[str, object]:
     return {**plain(listed), "samples": _samples(listed.samples)}
+
+
+def _list_rejected(listed: ListRejected) -> dict[str, object]:
+    return {
+        "key": listed.key,
+        "tenant": listed.tenant,
+        "contacts": listed.contacts,
+        "codes": [
+            {
+                "code": code,
+                "contacts": count,
+                "samples": tuple(map(wording.unnamed, listed.samples[code])),
+            }
+            for code, count in listed.codes.items()
+        ],
+        "files": listed.files,
+    }
 
 
 def _samples(samples: Mapping[Op, Sequence[Sample]]) -> dict[str, object]:

@@ -55,6 +55,21 @@ def invalid(work: Workplace) -> str:
     return contacts + printed("validate")(work)
 
 
+def refused(*words: str) -> Tell:
+    """Return what is told after a run in which the service refused three contacts."""
+
+    def tell(work: Workplace) -> str:
+        with work.service(
+            "reject:CARRIER_BLOCKED;ending=0107@POST contacts",
+            "reject:INVALID_EMAIL;ending=example.com@POST contacts",
+            "reject:CARRIER_BLOCKED;ending=0199@POST contacts",
+        ):
+            work.call("apply", "--auto-approve")
+        return printed("rejected", *words)(work)
+
+    return tell
+
+
 TOLD: dict[str, Tell] = {
     "validate.txt": invalid,
     "ping.txt": printed("ping"),
@@ -66,6 +81,8 @@ TOLD: dict[str, Tell] = {
     "receipt.json": printed("apply", "--auto-approve", "--format", "json"),
     "drift.txt": printed("drift", "--fail-on", "any"),
     "drift.json": printed("drift", "--format", "json"),
+    "rejected.txt": refused(),
+    "rejected.json": refused("--format", "json"),
 }
 
 

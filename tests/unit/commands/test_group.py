@@ -42,7 +42,10 @@ def test_the_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
 
     told = capsys.readouterr().out.partition("Commands:\n")[2]
     assert 0 == code
-    assert list(VERBS) == [line.split()[0] for line in told.splitlines() if line[2:3].strip()][:8]
+    assert (
+        list(VERBS)
+        == [line.split()[0] for line in told.splitlines() if line[2:3].strip()][: len(VERBS)]
+    )
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,3 +94,44 @@ def test_every_verb_is_there_and_takes_the_global_flags(verb: str) -> None:
     assert verb == command.name
     assert isinstance(command, click.Command)
     assert {"--root", "--state-dir", "--debug", "--no-color", "--quiet"} <= flags
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        (
+            "RECONCILER_APPLY_SUPRESS_ONLY",
+            "no flag. Did you mean 'RECONCILER_APPLY_SUPPRESS_ONLY'?",
+        ),
+        ("RECONCILER_APPLY_MAX_RELEASES", "is for the command line alone."),
+        ("RECONCILER_APPLY_ACCEPT_SAFER", "is for the command line alone."),
+        ("RECONCILER_APPLY_REASON", "is for the command line alone."),
+    ],
+)
+def test_a_variable_that_no_flag_reads_is_misuse(
+    variable: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Somebody who asks for less, and is not heard, would get more."""
+    monkeypatch.setenv(variable, "1")
+
+    code = main(["apply", "--auto-approve"])
+
+    shown = capsys.readouterr()
+    assert (64, "") == (code, shown.out)
+    assert f"The variable {variable}" in shown.err
+    assert told in shown.err
+
+
+def test_variables_of_flags_and_of_other_verbs_are_none_of_that(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An environment may serve several verbs."""
+    monkeypatch.setenv("RECONCILER_SCHEMA_QUIET", "1")
+    monkeypatch.setenv("RECONCILER_APPLY_UNHEARD_OF", "1")
+    monkeypatch.setenv("RECONCILER_SCHEMA_EMPTY", "")
+    monkeypatch.setenv("RECONCILER_MEMORY_LIMIT", "1GB")
+
+    code = main(["schema", "Policy"])
+
+    assert 0 == code
+    assert "Policy" in capsys.readouterr().out
