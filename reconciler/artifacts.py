@@ -9,6 +9,7 @@ import getpass
 import hashlib
 import os
 import platform
+import re
 import secrets
 import subprocess
 import threading
@@ -26,12 +27,13 @@ import orjson
 from reconciler import __version__
 from reconciler.contacts.engine import Engine
 from reconciler.errors import EvidenceError
-from reconciler.masking import scrub
+from reconciler.masking import INVISIBLE, scrub
 from reconciler.metrics import Meter
 from reconciler.model import Action, Change, RowAction, Settings, Table
 from reconciler.times import zulu
 
 _KINDS: Final = (*get_args(Action), *get_args(RowAction))
+_UNSEEN: Final = re.compile(f"(?!\\n)[{INVISIBLE}]")
 _CI: Final = {
     "actor": ("GITHUB_ACTOR", "GITLAB_USER_LOGIN"),
     "commit": ("GITHUB_SHA", "CI_COMMIT_SHA"),
@@ -190,8 +192,17 @@ def sha256(path: Path) -> str:
 
 
 def dumps(content: object) -> bytes:
-    """Return the JSON form of nouns and plain values, indented, ending in a line feed."""
-    return orjson.dumps(plain(content), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    """Return the JSON form of nouns and plain values, indented, ending in a line feed.
+
+    What would move a cursor or turn text round is escaped: people read these on terminals.
+    """
+    held = orjson.dumps(plain(content), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return _UNSEEN.sub(_spelt, held.decode()).encode()
+
+
+def _spelt(match: re.Match[str]) -> str:
+    units = match[0].encode("utf-16-be").hex()
+    return "".join(rf"\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def plain(value: Any) -> Any:  # noqa: PLR0911 - one return a kind of value
@@ -203,6 +214,8 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - one return a kind of value
     match value:
         case Enum():
             return value.value
+        case str():
+            return value.encode(errors="backslashreplace").decode()  # a name may be no text
         case datetime():
             return zulu(value)
         case Change() | Settings():
@@ -214,7 +227,7 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - one return a kind of value
         case tuple() | list() | frozenset():
             return [plain(held) for held in value]
         case Decimal() | Path():
-            return str(value)
+            return plain(str(value))
     if is_dataclass(value) and not isinstance(value, type):
         kind = {"kind": type(value).__name__} if isinstance(value, _KINDS) else {}
         held = {field.name: plain(getattr(value, field.name)) for field in fields(value)}

@@ -7,15 +7,25 @@ and never kept, shown or logged.
 import os
 import re
 import secrets
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from reconciler import regular
 from reconciler.errors import SettingError
+from reconciler.masking import printable
 
 STATE: Final = ".reconciler"
+_SECRET: Final = 1 << 16
+"""Bytes of a file that holds a secret, at most."""
+_OURS: Final = ("runs", "ledger", "cache", "locks", "spill", "pseudonym.key", "sandbox.db")
+"""What stands in a state directory."""
+_OTHERS: Final = 0o077
+"""The rights of everybody but the owner."""
 _MEMORY: Final = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?)?B", re.IGNORECASE)
+_CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,34 +48,80 @@ def installation(root: Path, *, state: Path | None = None) -> Installation:
     memory = os.environ.get("RECONCILER_MEMORY_LIMIT") or "1GB"
     if not _MEMORY.fullmatch(memory):
         raise SettingError(f"RECONCILER_MEMORY_LIMIT is {memory!r}; expected a size such as 1GB")
+    folder = Path(given).absolute() if given else root.absolute().parent / STATE
+    try:
+        str(folder).encode()
+    except UnicodeEncodeError as error:
+        raise SettingError(
+            f"the state directory {printable(str(folder))} has a name that is not UTF-8",
+            hint="choose another: --state-dir DIR",
+        ) from error
     return Installation(
-        state=Path(given).absolute() if given else root.absolute().parent / STATE,
+        state=folder,
         pseudonym_key=os.environ.get("RECONCILER_PSEUDONYM_KEY", ""),
         memory=memory,
     )
+
+
+def tighten(state: Path) -> str:
+    """Take from others what they may do with a state directory that is there already.
+
+    A folder that only happens to be named as one, such as ``/tmp``, keeps its own rights: what is
+    ours in it is closed. Links, and what belongs to somebody else, are left alone.
+
+    Returns:
+        What there is to say about it; empty where all was well.
+    """
+    named = [state] if state.name == STATE else []
+    wide = [path for path in (*named, *(state / name for name in _OURS)) if _is_wide(path)]
+    for path in wide:
+        with suppress(OSError):
+            path.chmod(stat.S_IMODE(path.lstat().st_mode) & ~_OTHERS)
+    left = [path for path in wide if _is_wide(path)]
+    if left:
+        return f"others may look into {left[0]}, and that cannot be changed from here"
+    if wide:
+        return f"others could look into {wide[0]} until now; it is closed to them"
+    return f"others may see which files are in {state}; chmod 700 closes it" * _is_wide(state)
+
+
+def _is_wide(path: Path) -> bool:
+    """Tell whether others have rights to a file or folder that is ours."""
+    try:
+        state = path.lstat()
+    except OSError:
+        return False
+    return not stat.S_ISLNK(state.st_mode) and bool(state.st_mode & _OTHERS)
 
 
 def secret(reference: str) -> str:
     """Return what ``env:NAME`` or ``file:PATH`` refers to, without the final line feed.
 
     Raises:
-        SettingError: the reference is neither, or what it names is absent or empty.
+        SettingError: the reference is neither, or what it names is absent, blank or more than one
+            line of text.
     """
     kind, _, name = reference.partition(":")
     if kind == "env":
         value = os.environ.get(name, "")
     elif kind == "file":
         try:
-            value = Path(name).expanduser().read_text(encoding="utf-8")
+            value = regular.read(Path(name).expanduser(), limit=_SECRET).decode()
         except (OSError, ValueError, RuntimeError) as error:  # also not UTF-8, or no such ~user
-            raise SettingError(f"the secret file {name} cannot be read") from error
+            why = f": {error.strerror}" if isinstance(error, OSError) else ""
+            raise SettingError(f"the secret file {name} cannot be read{why}") from error
     else:
         raise SettingError("a secret must be given as env:NAME or file:PATH, never literally")
     value = value.rstrip("\r\n")
-    if not value:
+    if not value.strip():
         raise SettingError(
             f"the secret {reference} is not set or empty",
             hint=f"export {name}=…" if kind == "env" else "",
+        )
+    if _CONTROLS.search(value):
+        raise SettingError(
+            f"the secret {reference} holds a line break or another control character",
+            hint="a secret is one line of text; is this the right file or variable?",
         )
     return value
 
@@ -83,7 +139,7 @@ def pseudonym_key(settings: Installation) -> bytes:
         settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _offer(path, secrets.token_hex(32).encode())
-        return _long_enough(path.read_bytes().strip(), str(path))
+        return _long_enough(regular.read(path, limit=_SECRET).strip(), str(path))
     except OSError as error:
         raise SettingError(
             f"the pseudonym key {path} cannot be made or read: {error.strerror}",
@@ -107,5 +163,8 @@ def _offer(path: Path, key: bytes) -> None:
 
 def _long_enough(key: bytes, where: str) -> bytes:
     if len(key) < 16:  # noqa: PLR2004 - bytes, the least an HMAC key should have
-        raise SettingError(f"the pseudonym key {where} is shorter than 16 bytes")
+        raise SettingError(
+            f"the pseudonym key {where} is shorter than 16 bytes",
+            hint="restore it from a backup: no other one knows which releases are spent",
+        )
     return key

@@ -7,16 +7,27 @@ if it comes to the same. It holds counts, digests and masked samples, never an a
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
+from reconciler import plan as deciding
 from reconciler.artifacts import dumps, plain
 from reconciler.errors import SettingError, StalePlanError
-from reconciler.model import ListPlan, Plan, Selection, Spec
+from reconciler.model import (
+    Direction,
+    ListPlan,
+    Plan,
+    Refusal,
+    Release,
+    Selection,
+    Shorten,
+    Spec,
+    UpdateList,
+)
 from reconciler.times import parse_time
 
 FORMAT: Final = 1
@@ -137,6 +148,19 @@ def accepted(approved: SavedPlan, made: Plan, *, specs: Mapping[str, str], safer
     return all(_no_less_safe(listed, approved.lists.get(listed.key)) for listed in made.lists)
 
 
+def without_remainders(approved: SavedPlan, made: Plan) -> Plan:
+    """Refuse what is left of approved releases of which some are carried out already.
+
+    An apply that was interrupted leaves such a rest. Nobody approved it as it is now, so it needs
+    a new plan; it does not keep back the suppressions that are still to be made.
+    """
+    lists = tuple(
+        _without_remainder(listed, approved.lists.get(listed.key)) for listed in made.lists
+    )
+    left = replace(made, lists=lists)
+    return deciding.within(left, left)
+
+
 def moved_sources(approved: SavedPlan, made: Plan, *, specs: Mapping[str, str]) -> str:
     """Name the spec and contact files that are not those of the approved plan; empty if none."""
     then, now = dict(approved.specs), dict(specs)
@@ -184,6 +208,32 @@ def _no_less_safe(listed: ListPlan, approved: Mapping[str, Any] | None) -> bool:
     if approved is None or listed.remote_id != approved["remote_id"]:
         return not bound
     return all(action in approved["actions"] for action in bound)
+
+
+def _without_remainder(listed: ListPlan, approved: Mapping[str, Any] | None) -> ListPlan:
+    """Leave out who would be let go, where that is fewer than approved and nobody else."""
+    if approved is None or listed.remote_id != approved["remote_id"]:
+        return listed
+    then = {one["kind"]: one["rows"]["rows"] for one in approved["actions"] if "rows" in one}
+    going = [action for action in listed.actions if isinstance(action, Shorten | Release)]
+    rest = [action for action in going if plain(action) not in approved["actions"]]
+    if not rest or any(one.rows.rows >= then.get(type(one).__name__, 0) for one in rest):
+        return listed
+    left = sum(action.rows.rows for action in going)
+    all_of_them = sum(then.get(kind.__name__, 0) for kind in (Shorten, Release))
+    refusal = Refusal(
+        key=listed.key,
+        direction=Direction.RELEASE,
+        rule="approved-plan",
+        message=f"{left:,} of the {all_of_them:,} approved to be shortened or released are left; "
+        "what is left needs a new plan",
+    )
+    kept = tuple(
+        action
+        for action in listed.actions
+        if action not in going and not (isinstance(action, UpdateList) and action.shortens)
+    )
+    return replace(listed, actions=kept, refusals=(*listed.refusals, refusal))
 
 
 def _feeds(listed: Mapping[str, Any]) -> list[str]:

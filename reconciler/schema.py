@@ -6,6 +6,7 @@ lead to it. No message holds a secret or an address, whatever the document holds
 
 import difflib
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -54,7 +55,7 @@ class Fault:
     message: str
 
 
-def check(document: Any, kind: str) -> tuple[Fault, ...]:
+def check(document: Any, kind: str, *, most: int = sys.maxsize) -> tuple[Fault, ...]:
     """Return everything in a document that the schema of its kind does not allow.
 
     Inline contacts that are certain to be valid are not shown to the schema one by one: a spec
@@ -63,6 +64,7 @@ def check(document: Any, kind: str) -> tuple[Fault, ...]:
     Args:
         document: plain data: mappings with text keys, lists, texts, numbers, booleans, ``None``.
         kind: one of ``KINDS``.
+        most: faults after which nobody looks on; if there are more of them, one more is returned.
 
     Returns:
         Every fault once, in the order of the paths; empty for a valid document.
@@ -72,11 +74,21 @@ def check(document: Any, kind: str) -> tuple[Fault, ...]:
     """
     text(kind)
     rest, doubtful = _set_aside(document) if kind == "SuppressionList" else (document, ())
-    faults = {fault: None for error in _validator(kind).iter_errors(rest) for fault in _of(error)}
+    faults: dict[Fault, None] = {}
+    for fault in _faults(rest, doubtful, kind):
+        faults[fault] = None
+        if len(faults) > most:
+            break
+    return tuple(sorted(faults, key=_order))
+
+
+def _faults(rest: Any, doubtful: Iterable[tuple[int, Any]], kind: str) -> Iterator[Fault]:
+    """Yield faults as they are found, some of them more than once."""
+    for error in _validator(kind).iter_errors(rest):
+        yield from _of(error)
     for index, contact in doubtful:
         for error in _contact_validator().iter_errors(contact):
-            faults |= dict.fromkeys(_of(error, prefix=("spec", "contacts", index)))
-    return tuple(sorted(faults, key=_order))
+            yield from _of(error, prefix=("spec", "contacts", index))
 
 
 def text(kind: str) -> str:

@@ -53,6 +53,22 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say how many faults a campaign tried, and how often anything was lost."""
+    told = [
+        report.user_properties
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+    ]
+    pairs, lost = (
+        [value for properties in told for name, value in properties if name == wanted]
+        for wanted in ("fault pairs", "fault losses")
+    )
+    if pairs:
+        terminalreporter.write_line(f"{sum(pairs):,} (request, fault) pairs, {sum(lost):,} lost")
+
+
 @pytest.fixture(scope="session")
 def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder that every test of this process takes for its home."""

@@ -5,9 +5,10 @@ only here click is known; nothing below ever prints or exits.
 """
 
 import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import click
@@ -16,8 +17,8 @@ from rich.text import Text
 from reconciler.commands import ending, frame
 from reconciler.commands.group import PROGRAM, root
 from reconciler.commands.signals import Signals
+from reconciler.masking import clean
 from reconciler.views import human
-from reconciler.views.wording import clean
 
 
 def main(argv: Sequence[str] | None = None, *, group: click.Group = root) -> int:
@@ -30,17 +31,32 @@ def main(argv: Sequence[str] | None = None, *, group: click.Group = root) -> int
     args = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # an odd locale must not cost a plan
-    with Signals() as signals:
-        code = _run(group, args, signals)
+    with Signals() as signals, _private() as umask:
+        code = _run(group, args, signals, umask)
     return signals.code or code
 
 
-def _run(group: click.Group, args: list[str], signals: Signals) -> int:
+@contextmanager
+def _private() -> Iterator[int]:
+    """Make all that comes into being its owner's alone, whoever makes it: libraries too.
+
+    Yields:
+        The mask for what is the user's own, such as a saved plan.
+    """
+    before = os.umask(0o077)
+    try:
+        yield before
+    finally:
+        os.umask(before)
+
+
+def _run(group: click.Group, args: list[str], signals: Signals, umask: int) -> int:
     """Parse and invoke; whatever is raised ends here."""
     context = click.Context(group)
     try:
         with group.make_context(PROGRAM, list(args)) as context:
             context.meta[frame.SIGNALS] = signals
+            context.meta[frame.UMASK] = umask
             returned = group.invoke(context)
             return returned if isinstance(returned, int) else 0
     except SystemExit:

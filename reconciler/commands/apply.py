@@ -149,7 +149,7 @@ def _as_approved(
             "the plan was made under another pseudonym key, so it cannot be compared",
             hint="give both runs the same RECONCILER_PSEUDONYM_KEY",
         )
-    made = prepared.plan(as_of=approved.as_of)
+    made = _less_remainders(prepared.plan(as_of=approved.as_of), approved, safer=safer)
     moved = saved.moved_sources(approved, made, specs=prepared.spec.digests)
     if moved and allowed.given:
         raise StalePlanError(
@@ -165,7 +165,12 @@ def _as_approved(
         )
     now = prepared.plan(as_of=run.clock(), overrides=allowed)
     bound = prepared.plan(as_of=approved.as_of, overrides=allowed) if allowed.given else made
-    return deciding.within(now, bound)
+    return deciding.within(_less_remainders(now, approved, safer=safer), bound)
+
+
+def _less_remainders(made: Plan, approved: SavedPlan, *, safer: bool) -> Plan:
+    """Refuse the rest of releases that an apply which was interrupted has begun to carry out."""
+    return saved.without_remainders(approved, made) if safer else made
 
 
 def _agreed(ctx: click.Context, made: Plan, *, asking: bool) -> bool:

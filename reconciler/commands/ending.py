@@ -22,7 +22,7 @@ from reconciler.commands.group import PROGRAM, VERBS
 from reconciler.commands.signals import INTERRUPTED
 from reconciler.config import STATE
 from reconciler.errors import Problem, ReconcilerError, SpecError
-from reconciler.masking import scrub
+from reconciler.masking import clean_lines, scrub
 
 _MISUSED: Final = 64
 _ABSENT: Final = 7
@@ -67,8 +67,8 @@ def ending(error: BaseException) -> Ending:
 
 
 def trace(error: BaseException) -> str:
-    """Return an exception's traceback, scrubbed."""
-    return scrub("".join(traceback.format_exception(error)))
+    """Return an exception's traceback, scrubbed, and without anything that moves a cursor."""
+    return clean_lines(scrub("".join(traceback.format_exception(error))))
 
 
 def keep_trace(

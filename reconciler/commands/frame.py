@@ -29,17 +29,20 @@ from reconciler.commands.flags import (
     settings,
     wanted_format,
 )
-from reconciler.config import Installation, installation
+from reconciler.config import Installation, installation, tighten
 from reconciler.errors import ReconcilerError
+from reconciler.masking import clean_lines
 from reconciler.views.progress import Tell, progress
 
 __all__ = [
     "ANSWERED",
     "FOLDER",
     "SIGNALS",
+    "UMASK",
     "ExistingPath",
     "Globals",
     "answer",
+    "as_user",
     "ask",
     "clock",
     "coloured",
@@ -64,8 +67,9 @@ __all__ = [
 SIGNALS: Final = "reconciler.signals"
 FOLDER: Final = "reconciler.folder"
 ANSWERED: Final = "reconciler.answered"
-"""Keys of the context, for ``commands.main``: how signals come, where artifacts stand, and whether
-standard output has its one JSON document."""
+UMASK: Final = "reconciler.umask"
+"""Keys of the context, for ``commands.main``: how signals come, where artifacts stand, whether
+standard output has its one JSON document, and which rights the user's own files get."""
 
 _TELL: Final = "reconciler.tell"
 
@@ -81,7 +85,7 @@ def emit(ctx: click.Context, *, human: Text | str, machine: bytes, markdown: str
             answer(ctx, machine)
         case "markdown":
             _rest(ctx)
-            _write(sys.stdout, markdown)
+            _write(sys.stdout, clean_lines(markdown))
         case _:
             show(ctx, human)
 
@@ -96,6 +100,7 @@ def answer(ctx: click.Context, document: bytes) -> None:
 def show(ctx: click.Context, text: Text | str, *, err: bool = False) -> None:
     """Write a text and a line feed, never wrapped; styled only on a terminal that wants it."""
     _rest(ctx)
+    text = _safe(text)
     stream = sys.stderr if err else sys.stdout
     if isinstance(text, Text) and coloured(ctx, stream):
         console = Console(file=stream, force_terminal=True, highlight=False, soft_wrap=True)
@@ -116,7 +121,7 @@ def ask(ctx: click.Context, question: str) -> str:
     _rest(ctx)
     signals = ctx.meta.get(SIGNALS)
     with signals.interrupting() if signals else nullcontext():
-        _write(sys.stderr, question)
+        _write(sys.stderr, clean_lines(question))
         return sys.stdin.readline().strip()
 
 
@@ -164,14 +169,27 @@ def signalled(ctx: click.Context) -> int:
     return signals.code if signals else 0
 
 
+@contextmanager
+def as_user(ctx: click.Context) -> Iterator[None]:
+    """Give what is made in this block the rights that the user's other files have."""
+    before = os.umask(ctx.meta.get(UMASK, 0o077))
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 def note_folder(ctx: click.Context, folder: Path) -> None:
     """Say where this run's artifacts stand: the traceback of a crash goes there."""
     ctx.meta[FOLDER] = folder
 
 
 def installed(ctx: click.Context, root: Path) -> Installation:
-    """Return the installation's settings for a specs root."""
-    return installation(root, state=settings(ctx).state_dir)
+    """Return the installation's settings for a specs root; its state is closed to others."""
+    made = installation(root, state=settings(ctx).state_dir)
+    if told := tighten(made.state):
+        talk(ctx, told)
+    return made
 
 
 def _rest(ctx: click.Context) -> None:
@@ -179,6 +197,15 @@ def _rest(ctx: click.Context) -> None:
     tell = ctx.meta.get(_TELL)
     if tell:
         tell.rest()
+
+
+def _safe(text: Text | str) -> Text | str:
+    """Return a text without anything that moves a cursor, whoever wrote what went into it."""
+    if isinstance(text, str):
+        return clean_lines(text)
+    made = text.copy()
+    made.plain = clean_lines(text.plain)
+    return made
 
 
 def _write(stream: TextIO, data: str | bytes) -> None:

@@ -79,7 +79,8 @@ def command(
         run.write("plan.json", document)
         run.write("report.md", markdown.plan(made).encode())
         if out:
-            artifacts.replace(out, document)
+            with frame.as_user(ctx):
+                artifacts.replace(out, document)
         changes = _CHANGES if detailed_exitcode and not made.empty else 0
         upshot.code = record.exit_code(made) or changes
         frame.emit(

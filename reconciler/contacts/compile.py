@@ -18,6 +18,8 @@ What can be wrong with contacts (a code never changes its meaning):
 * ``SPEC-118`` warning: times without an offset, ``-119`` the list's own end has passed,
   ``-120`` warning: contacts would outlive their list, ``-121`` a release's address cannot be
   read, ``-122`` a ``maxAge`` that leads nowhere, ``-123`` a release asked for in the future.
+* ``SPEC-124`` a file, a line or another part of it is larger than contacts need, ``-125`` a file
+  changed while it was read, ``-126`` warning: a file holds not a single contact.
 """
 
 import os
@@ -31,10 +33,10 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from reconciler.contacts import findings, normalise, sources
+from reconciler.contacts import cells, findings, normalise, sources
 from reconciler.contacts.engine import Engine
 from reconciler.contacts.ingest import FOREVER, at_rest, literal, scalar, seconds
-from reconciler.errors import EngineError, Problem
+from reconciler.errors import STATE_HINT, EngineError, Place, Problem
 from reconciler.model import REASONS, Counts, Feed, ListSpec, Sample, Source, Table
 from reconciler.times import NEVER, add_duration
 
@@ -131,8 +133,10 @@ WHERE ends > $as_of AND ends > $end
 
 _ALL_INVALID: Final = """
 COPY (
-  SELECT source, line, code, fault, channel, written, reason, until, requested_at, text
-  FROM judged WHERE code IS NOT NULL ORDER BY source, line, channel
+  SELECT cell(source) AS source, line, code, cell(fault) AS fault, channel,
+    cell(written) AS written, cell(reason) AS reason, cell(until) AS until,
+    cell(requested_at) AS requested_at, cell(text) AS text
+  FROM judged WHERE code IS NOT NULL ORDER BY judged.source, judged.line, judged.channel
 ) TO $into (FORMAT csv, HEADER, USE_TMP_FILE false)
 """
 
@@ -293,6 +297,7 @@ def _feeds(
     problems: list[Problem] = []
     for source, reading in zip(spec.sources, readings, strict=True):
         problems += reading.problems
+        problems += map(_empty, reading.empty_files)
         if source.sha256 and source.sha256.lower() != reading.sha256 and not reading.problems:
             seen = f"its content is {reading.sha256}, not the pinned {source.sha256}"
             problems.append(Problem(place=source.place, code="SPEC-105", message=seen))
@@ -318,6 +323,15 @@ def _feeds(
     return tuple(feeds), tuple(problems)
 
 
+def _empty(name: str) -> Problem:
+    """Warn of a file that was read and is of no effect: nobody is suppressed by it.
+
+    It is no error: an export of no news is a header alone, and must not stop other suppressions.
+    """
+    said = "it holds not a single contact; expected some, unless there is no news"
+    return Problem(place=Place(path=name), code="SPEC-126", message=said, severity="warning")
+
+
 def _is_stale(source: Source, as_of: datetime) -> bool:
     if source.as_of is None or source.max_age is None:
         return False
@@ -325,7 +339,8 @@ def _is_stale(source: Source, as_of: datetime) -> bool:
 
 
 def _write_invalid(session: duckdb.DuckDBPyConnection, path: Path) -> None:
-    """Write every invalid row, as it came, for those who may see it."""
+    """Write every invalid row for those who may see it, in cells that do nothing."""
+    session.execute(cells.MACRO)
     _private(path.parent)
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -333,7 +348,7 @@ def _write_invalid(session: duckdb.DuckDBPyConnection, path: Path) -> None:
         session.execute(_ALL_INVALID, {"into": str(draft)})
         draft.replace(path)
     except OSError as error:
-        raise EngineError(f"cannot write {path}: {error.strerror}") from error
+        raise EngineError(f"cannot write {path}: {error.strerror}", hint=STATE_HINT) from error
     finally:
         draft.unlink(missing_ok=True)
 
@@ -345,4 +360,6 @@ def _private(folder: Path) -> None:
             missing.mkdir(mode=0o700, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
     except OSError as error:
-        raise EngineError(f"cannot make the folder {folder}: {error.strerror}") from error
+        raise EngineError(
+            f"cannot make the folder {folder}: {error.strerror}", hint=STATE_HINT
+        ) from error

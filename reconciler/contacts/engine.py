@@ -90,6 +90,11 @@ class Engine:
             finally:
                 cursor.close()
 
+    @property
+    def fingerprint(self) -> str:
+        """A name for the installation's key that does not give it away."""
+        return self.pseudonym("fingerprint of this key")[:16]
+
     def pseudonym(self, text: str) -> str:
         """Return the HMAC-SHA256 of a text under the installation's key, as hex."""
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
@@ -128,12 +133,12 @@ def _own_part(spill: Path) -> _Part:
     try:
         spill.mkdir(mode=0o700, parents=True, exist_ok=True)
         for left in sorted(path for path in spill.iterdir() if path.is_dir()):
-            part = _Part(folder=left, lock=FileLock(spill / f"{left.name}.lock", timeout=0))
+            part = _Part(folder=left, lock=_lock(spill, left.name))
             with suppress(Timeout):
                 part.lock.acquire()
                 part.remove()
         name = secrets.token_hex(4)
-        own = _Part(folder=spill / name, lock=FileLock(spill / f"{name}.lock", timeout=0))
+        own = _Part(folder=spill / name, lock=_lock(spill, name))
         own.lock.acquire()
         own.folder.mkdir(mode=0o700)
     except OSError as error:
@@ -142,6 +147,10 @@ def _own_part(spill: Path) -> _Part:
             hint="choose a state directory that can be written: --state-dir DIR",
         ) from error
     return own
+
+
+def _lock(spill: Path, name: str) -> FileLock:
+    return FileLock(spill / f"{name}.lock", timeout=0, mode=0o600)
 
 
 def _reader(rows: duckdb.DuckDBPyRelation) -> Iterator[Any]:

@@ -199,9 +199,7 @@ def at_rest(session: duckdb.DuckDBPyConnection, query: str, path: Path, /, **val
         fresh.replace(path)
         _to_disk(path.parent)
     except OSError as error:
-        raise EngineError(
-            f"cannot write {path}: {error.strerror}", hint=STATE_HINT
-        ) from error
+        raise EngineError(f"cannot write {path}: {error.strerror}", hint=STATE_HINT) from error
     finally:
         fresh.unlink(missing_ok=True)
     return rows

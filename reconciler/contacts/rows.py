@@ -1,15 +1,12 @@
-"""The rows of a contact file's text: CSV and NDJSON, a line or an object at a time.
+"""What the rows of contact files of every kind have in common: fields, faults, limits, columns.
 
-It must never lose a row: what is no contact is a row with a fault. It knows no files, no
+A row that is no contact is a row with a fault: none is ever lost. It knows no files and no
 relations, and does not judge what a field says.
 """
 
-import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
-from typing import Final, NamedTuple, TextIO
-
-import orjson
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 from reconciler.masking import scrub
 
@@ -22,14 +19,47 @@ FIELDS: Final = {
 }
 """Our field names, as specs spell them, and our names of columns; identifiers first."""
 
-_BOM: Final = b"\xef\xbb\xbf"
 _NAMES_SHOWN: Final = 20
+_NAME: Final = 100
+"""Characters of a column's name that are shown."""
+_KEPT: Final = 1_000
+"""Characters that are kept of a row that is no contact."""
 WHOLE_BELOW: Final = 10**18
 """Below this a number without a fraction is written as the whole number it is."""
 
 
-_Five = tuple[str | None, str | None, str | None, str | None, str | None]
-_Pick = Callable[[list[str | None]], _Five]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one contact file may be: a bound each, far beyond what contacts need."""
+
+    file: int = 4 << 30
+    """Bytes, unpacked: ten million contacts of 400 bytes."""
+    slack: int = 16 << 20
+    """Bytes below which packed data are not looked at for what they expand to."""
+    expansion: int = 100
+    """How many times its packed size a file may have; contacts pack to a tenth, hardly less."""
+    line: int = 256 << 10
+    """Bytes of a line; a contact with every column a spreadsheet can have needs less."""
+    row: int = 1 << 20
+    """Characters of a CSV row that spans lines."""
+    columns: int = 16_384
+    """As many as a spreadsheet can have."""
+    field: int = 1_000
+    """Characters of one of our fields; an email has 254 at most."""
+    rows: int = 50_000_000
+    """Rows of a Parquet file; of the other kinds the bytes decide."""
+    page: int = 512 << 20
+    """Bytes of one of our columns in one row group of a Parquet file, unpacked: ten million
+    emails in one go."""
+    footer: int = 64 << 20
+    """Bytes of what a Parquet file says about itself."""
+    faults: int = 1_000_000
+    """Rows that are no contacts, after which nobody reads on."""
+    blanks: int = 2_000_000
+    """Rows without anything in them; a spreadsheet has a million in all."""
+
+
+LIMITS: Final = Limits()
 
 
 class Row(NamedTuple):
@@ -49,178 +79,120 @@ class Row(NamedTuple):
 
 
 class UnreadableError(Exception):
-    """A file as a whole is of no use; whoever reads it makes a problem of it."""
+    """A file as a whole is of no use; whoever reads it makes a problem of it.
 
-    def __init__(self, code: str, message: str) -> None:
+    ``line`` counts from 1; 0 where it is the whole file.
+    """
+
+    def __init__(self, code: str, message: str, *, line: int = 0) -> None:
         super().__init__(message)
         self.code = code
+        self.line = line
 
 
-# ---------------------------------------------------------------- CSV
+class Patience:
+    """Counts what is no contact, and ends where there is no point in reading on."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._faults = 0
+        self._blanks = 0
+
+    def count(self, faults: Iterable[Row], line: int) -> Iterator[Row]:
+        """Pass faults on.
+
+        Raises:
+            UnreadableError: there are too many of them.
+        """
+        for row in faults:
+            self._faults += 1
+            yield row
+        if self._faults > self._limits.faults:
+            said = f"over {self._limits.faults:,} rows are no contacts; nothing below was read"
+            raise UnreadableError("SPEC-124", said, line=line)
+
+    def blank(self, line: int) -> None:
+        """Count a row without anything in it.
+
+        Raises:
+            UnreadableError: there are too many of them.
+        """
+        self._blanks += 1
+        if self._blanks > self._limits.blanks:
+            said = f"over {self._limits.blanks:,} rows are blank; nothing below was read"
+            raise UnreadableError("SPEC-124", said, line=line)
 
 
-def csv_rows(text: TextIO, columns: Mapping[str, str]) -> Iterator[Row]:
-    """Yield a CSV file's rows, each with the line it begins on."""
-    seen: list[str] = []
-    reader = csv.reader(_watched(text, seen), strict=True, skipinitialspace=True)
-    width, pick = _header(reader, seen, columns)
-    while True:
-        first = reader.line_num + 1
-        seen.clear()
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield from _broken(seen, first, f"it is not CSV: {error}")
-            continue
-        if fault := _fault(seen):
-            yield from _broken(seen, first, fault)
-        elif not any(fields):
-            continue
-        elif len(fields) == width:
-            yield Row(*pick([*fields, None]), first)
-        else:
-            yield from _broken(seen, first, f"it has {len(fields)} fields instead of {width}")
-
-
-def _watched(lines: Iterable[str], seen: list[str]) -> Iterator[str]:
-    """Pass lines on and remember them, until somebody clears ``seen``."""
-    for line in lines:
-        seen.append(line)
-        yield line
-
-
-def _header(
-    reader: Iterator[list[str]], seen: Sequence[str], columns: Mapping[str, str]
-) -> tuple[int, _Pick]:
-    """Read the header line; return a row's width and what picks our columns out of a row."""
-    try:
-        names = next(filter(None, reader), [])
-    except csv.Error as error:
-        raise UnreadableError("SPEC-101", f"its header line is not CSV: {error}") from error
-    if fault := _fault(seen):
-        raise UnreadableError("SPEC-101", f"its header line cannot be read: {fault}")
-    chosen = choose(names, columns)
-    return len(names), itemgetter(*(chosen.get(column, -1) for column in FIELDS.values()))
-
-
-def _fault(lines: Iterable[str]) -> str:
-    """Say what makes lines no text, if anything does."""
-    for line in lines:
-        if "\0" in line:
-            return "it holds a NUL"
-        try:
-            line.encode()
-        except UnicodeEncodeError:  # a lone surrogate: what reading made of a foreign byte
-            return "it is not UTF-8"
+def too_long(row: Row, limits: Limits) -> str:
+    """Say which of our fields is far too long for what it is, if any is."""
+    values = (row.email, row.phone, row.reason, row.until, row.requested_at)
+    for column, value in zip(FIELDS.values(), values, strict=True):
+        if value and len(value) > limits.field:
+            return f"its {column} is longer than {limits.field:,} characters"
     return ""
 
 
-def _broken(lines: Sequence[str], first: int, fault: str) -> Iterator[Row]:
-    """Make every line of a broken row a fault of its own.
-
-    A quote that is never closed swallows the contacts below it, and each of them has to count.
-    """
-    for line, text in enumerate(lines, first):
-        if text.strip():
-            whole = text.rstrip("\r\n").encode(errors="surrogateescape")
-            yield Row(line=line, fault=fault, text=whole.decode(errors="backslashreplace"))
-
-
-# ---------------------------------------------------------------- NDJSON
-
-
-def json_rows(lines: Iterable[bytes], columns: Mapping[str, str]) -> Iterator[Row]:
-    """Yield the rows of a file with a JSON object a line."""
-    by_name = {columns.get(ours, ours).casefold(): column for ours, column in FIELDS.items()}
-    seen: set[str] = set()
-    names: list[str] = []
-    for number, line in enumerate(lines, 1):
-        bare = (line.removeprefix(_BOM) if number == 1 else line).strip()
-        if not bare:
-            continue
-        try:
-            found = orjson.loads(bare)
-            picked = _pick(found, by_name)
-        except orjson.JSONDecodeError:
-            yield Row(
-                line=number, fault="it is not JSON", text=bare.decode(errors="backslashreplace")
-            )
-        except TypeError as error:
-            yield Row(line=number, fault=str(error), text=bare.decode())
-        else:
-            names = names or list(found)
-            seen.update(picked)
-            yield Row(line=number, **picked)
-    if names:
-        _require(seen, names, columns)
-
-
-def _pick(found: object, by_name: Mapping[str, str]) -> dict[str, str | None]:
-    """Take our fields out of an object, as text.
-
-    Raises:
-        TypeError: it is no object, or a field is there twice or is neither text nor a number.
-    """
-    if not isinstance(found, dict):
-        raise TypeError("it is not a JSON object")
-    picked: dict[str, str | None] = {}
-    for name, value in found.items():
-        column = by_name.get(name.strip().casefold())
-        if column is None:
-            continue
-        if column in picked:
-            raise TypeError(f"it has more than one value for {column}")
-        picked[column] = _as_text(value, column)
-    return picked
-
-
-def _as_text(value: object, column: str) -> str | None:
-    match value:
-        case None | str():
-            return value
-        case bool():
-            pass
-        case int():
-            return str(value)
-        case float():
-            whole = value.is_integer() and abs(value) < WHOLE_BELOW
-            return str(int(value)) if whole else str(value)
-    raise TypeError(f"its {column} is neither text nor a number")
+def shown(text: str) -> str:
+    """Return enough of a faulty row to find it by."""
+    return text if len(text) <= _KEPT else f"{text[:_KEPT]}…"
 
 
 # ---------------------------------------------------------------- columns
 
 
-def choose(names: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
-    """Find our columns among a file's; return the position of each that is there."""
-    there = [name.strip().casefold() for name in names]
+def choose(
+    names: Sequence[str], columns: Mapping[str, str], *, line: int = 0, limits: Limits = LIMITS
+) -> dict[str, int]:
+    """Find our columns among a file's; return the position of each that is there.
+
+    Raises:
+        UnreadableError: there are too many, one is there twice, or one that is needed is not.
+    """
+    if len(names) > limits.columns:
+        said = f"it has {len(names):,} columns, expected at most {limits.columns:,}"
+        raise UnreadableError("SPEC-124", said, line=line)
+    there = [folded(name) for name in names]
     chosen: dict[str, int] = {}
     for ours, column in FIELDS.items():
         theirs = columns.get(ours, ours)
         if there.count(theirs.casefold()) > 1:
-            raise UnreadableError("SPEC-103", f"it has more than one column {theirs!r}")
+            said = f"it has more than one column {_quoted(theirs)}"
+            raise UnreadableError("SPEC-103", said, line=line)
         if theirs.casefold() in there:
             chosen[column] = there.index(theirs.casefold())
-    _require(chosen, names, columns)
+    require(chosen, names, columns, line=line)
     return chosen
 
 
-def _require(chosen: Iterable[str], names: Sequence[str], columns: Mapping[str, str]) -> None:
+def require(
+    chosen: Iterable[str], names: Sequence[str], columns: Mapping[str, str], *, line: int = 0
+) -> None:
     """See to it that every column the spec names is there, and an identifier."""
-    shown = ", ".join(scrub(name) for name in names[:_NAMES_SHOWN]) or "none"
+    shown = ", ".join(_shortened(scrub(name)) for name in names[:_NAMES_SHOWN]) or "none"
+    shown += f" and {len(names) - _NAMES_SHOWN:,} more" if len(names) > _NAMES_SHOWN else ""
     missing = [
         columns[ours] for ours, column in FIELDS.items() if column not in chosen and ours in columns
     ]
     if missing:
-        raise UnreadableError(
-            "SPEC-103",
-            f"it has no column {', '.join(map(repr, missing))}; its columns are: {shown}",
-        )
+        said = f"it has no column {', '.join(map(_quoted, missing))}; its columns are: {shown}"
+        raise UnreadableError("SPEC-103", said, line=line)
     if not {"email", "phone"} & set(chosen):
         raise UnreadableError(
             "SPEC-104",
             "it has no column with an identifier (email or phoneNumber; where its own names "
             f"differ, say so under columns); its columns are: {shown}",
+            line=line,
         )
+
+
+def _quoted(name: str) -> str:
+    return repr(_shortened(scrub(name)))
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _NAME else f"{name[:_NAME]}…"
+
+
+def folded(name: str) -> str:
+    """Return a column's name without what people spell differently."""
+    return name.strip().casefold()

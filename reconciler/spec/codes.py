@@ -15,7 +15,7 @@ class Code(StrEnum):
     UNREADABLE = "SPEC-001"
     """The file cannot be read: no permission, a broken link, not a regular file."""
     TOO_LARGE = "SPEC-002"
-    """The file is larger than 16 MiB; many contacts belong into a source."""
+    """The file has over 16 MiB, or two million values; many contacts belong into a source."""
     NOT_TEXT = "SPEC-003"
     """The file is not UTF-8, or holds a control character."""
     SYNTAX = "SPEC-004"
@@ -79,7 +79,7 @@ class Code(StrEnum):
     FEED_AGE = "SPEC-033"
     """A source has a ``maxAge`` without an ``asOf``."""
     SOURCE_MISSING = "SPEC-034"
-    """A source's pattern matches no file, or is no pattern."""
+    """A source's pattern matches no file or something that is none, or is no pattern."""
     SOURCE_OUTSIDE = "SPEC-035"
     """A source, or a linked spec file, lies outside the repository."""
     SOURCE_FORMAT = "SPEC-036"
@@ -98,6 +98,8 @@ class Code(StrEnum):
     """A freeze ends before it begins."""
     UNKNOWN_LIST = "SPEC-043"
     """Warning: the Policy names a list that no spec declares."""
+    TOO_MANY = "SPEC-044"
+    """More of something than is read: problems, sources of a list, files of a source."""
 
 
 OF_FAULT: Final = MappingProxyType(

@@ -23,6 +23,13 @@ MAX_DEPTH: Final = 64
 """Mappings and lists inside one another, at most."""
 MAX_ALIASED: Final = 10_000
 """Values that all aliases of a file stand for together, at most."""
+MAX_VALUES: Final = 2_000_000
+"""Keys and values in a file, at most: a hundred thousand contacts with every key they may have
+come to half of that."""
+MAX_DOCUMENTS: Final = 10_000
+"""Documents in a file, at most."""
+MAX_PROBLEMS: Final = 1_000
+"""Problems of a file, or of a document, that are told: nobody reads more at once."""
 
 LOADERS: Final[tuple[Any, ...]] = tuple(
     getattr(yaml, name) for name in ("CSafeLoader", "SafeLoader") if hasattr(yaml, name)
@@ -84,7 +91,7 @@ class Document:
 
 
 def parse(
-    raw: bytes, *, file: Path, shown: str, loader: Any = LOADERS[0]
+    raw: bytes, *, file: Path, shown: str, loader: Any = LOADERS[0], most: int = MAX_VALUES
 ) -> tuple[tuple[Document, ...], tuple[Problem, ...]]:
     """Read all documents of a file; empty ones among others are passed over.
 
@@ -93,12 +100,13 @@ def parse(
         file: where they come from; only kept, never opened.
         shown: that path as problems show it.
         loader: one of ``LOADERS``.
+        most: keys and values the file may have.
 
     Returns:
         The documents, and everything wrong with the file as YAML. Where it stops being YAML, the
         documents before that are there.
     """
-    composer = _Composer(file, shown)
+    composer = _Composer(file, shown, most)
     try:
         for event in yaml.parse(_decode(raw, shown), Loader=loader):
             composer.take(event)
@@ -115,6 +123,12 @@ def parse(
         place = Place(path=shown, line=1, column=1)
         composer.problems.append(Problem(place=place, code=Code.NOTHING_DECLARED, message=message))
     return tuple(composer.documents), tuple(composer.problems)
+
+
+def more(shown: str) -> Problem:
+    """Say that a file has more problems than are told."""
+    message = f"over {MAX_PROBLEMS:,} problems; the others are not told"
+    return Problem(place=Place(path=shown), code=Code.TOO_MANY, message=message)
 
 
 class _StopError(Exception):
@@ -173,7 +187,9 @@ class _Frame:
 class _Composer:
     """Takes the events of a file one by one and collects documents and problems."""
 
-    def __init__(self, file: Path, shown: str) -> None:
+    def __init__(self, file: Path, shown: str, most: int) -> None:
+        self._left = most
+        self._most = most
         self.documents: list[Document] = []
         self.problems: list[Problem] = []
         self._file = file
@@ -189,6 +205,10 @@ class _Composer:
     def take(self, event: Any) -> None:
         """Take the next event."""
         kind = type(event)
+        self._left -= kind not in {yaml.MappingEndEvent, yaml.SequenceEndEvent}
+        if self._left < 0:
+            message = f"over {self._most:,} keys and values; put contacts into a source"
+            raise _StopError(self._problem(event.start_mark, Code.TOO_LARGE, message))
         if kind is yaml.ScalarEvent:
             self._scalar(event)
         elif kind is yaml.MappingStartEvent:
@@ -299,16 +319,19 @@ class _Composer:
         frame = self._stack[-1]
         if key is not _SKIPPED and not isinstance(key, str):
             message = f"found {seen(key)} as a key, expected a text"
-            self.problems.append(self._problem(mark, Code.UNSUPPORTED_YAML, message))
+            self._append(self._problem(mark, Code.UNSUPPORTED_YAML, message))
             key = _SKIPPED
         elif key in frame.node:
             line, column = frame.spots[key][:2]
             message = f"the key {seen(key)} stands twice, first at {line}:{column}"
-            self.problems.append(self._problem(mark, Code.DUPLICATE_KEY, message))
+            self._append(self._problem(mark, Code.DUPLICATE_KEY, message))
             key = _SKIPPED
         frame.key, frame.key_mark = key, mark
 
     def _finish(self, data: Any, mark: Any) -> None:
+        if len(self.documents) >= MAX_DOCUMENTS:
+            message = f"over {MAX_DOCUMENTS:,} documents; put them into several files"
+            raise _StopError(self._problem(mark, Code.TOO_MANY, message))
         if data is not None:
             made = Document(
                 file=self._file,
@@ -320,7 +343,12 @@ class _Composer:
             self.documents.append(made)
 
     def _report(self, event: Any, code: Code, message: str) -> None:
-        self.problems.append(self._problem(event.start_mark, code, message))
+        self._append(self._problem(event.start_mark, code, message))
+
+    def _append(self, problem: Problem) -> None:
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise _StopError(more(self._shown))
+        self.problems.append(problem)
 
     def _problem(self, mark: Any, code: Code, message: str) -> Problem:
         place = Place(path=self._shown, line=mark.line + 1, column=mark.column + 1)

@@ -13,7 +13,7 @@ from reconciler import schema, times
 from reconciler.errors import Place, Problem
 from reconciler.schema import Keys, seen
 from reconciler.spec.codes import OF_FAULT, Code
-from reconciler.spec.documents import Document
+from reconciler.spec.documents import MAX_PROBLEMS, Document, more
 
 _START: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Any day: it only serves to find out whether a duration can be added to one."""
@@ -30,12 +30,16 @@ class Draft:
         self.kind = kind
         self.problems: list[Problem] = []
         judged = {**document.data, "apiVersion": "reconciler/v1"}
-        faults = schema.check(judged, kind)
+        faults = schema.check(judged, kind, most=MAX_PROBLEMS)
         self._faulty = frozenset(fault.path for fault in faults)
         for fault in faults:
             code = OF_FAULT[fault.code]
             place = self._place(fault.path, of_key=code is Code.UNKNOWN_KEY)
             self.problems.append(Problem(place=place, code=code, message=fault.message))
+        self.hopeless = len(faults) > MAX_PROBLEMS
+        """Whether there are faults that nobody looked for any more: no noun can be made of it."""
+        if self.hopeless:
+            self.problems.append(more(document.shown))
 
     @property
     def name(self) -> str:
@@ -104,7 +108,11 @@ class Draft:
         return self._place(path)
 
     def report(self, code: Code, message: str, *path: str | int, warning: bool = False) -> None:
-        """Add a problem at a path."""
+        """Add a problem at a path, unless there are many already."""
+        if len(self.problems) >= MAX_PROBLEMS:
+            self.problems += [] if self.hopeless else [more(self.document.shown)]
+            self.hopeless = True
+            return
         severity: Any = "warning" if warning else "error"
         problem = Problem(place=self._place(path), code=code, message=message, severity=severity)
         self.problems.append(problem)

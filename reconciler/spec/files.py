@@ -3,20 +3,21 @@
 It judges a file and a document on its own; what they declare together is not known here.
 """
 
+import errno
 import hashlib
 import os
-import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from reconciler import schema
+from reconciler import regular, schema
 from reconciler.errors import Place, Problem, SettingError
-from reconciler.schema import nearest, seen
+from reconciler.masking import printable
+from reconciler.schema import named, nearest, seen
 from reconciler.spec import documents
 from reconciler.spec.codes import Code
-from reconciler.spec.documents import Document
+from reconciler.spec.documents import MAX_PROBLEMS, Document
 from reconciler.spec.draft import Draft
 
 API_VERSION: Final = "reconciler/v1"
@@ -62,27 +63,39 @@ def _files(folder: Path, *, folders: set[Path]) -> Iterator[Path]:
     for path in inside:
         if path.name.startswith("."):
             continue
-        if os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir it never raises
+        if path.suffix.lower() in SUFFIXES:
+            yield path  # a folder of such a name too: that is told when it is read
+        elif os.path.isdir(path):  # noqa: PTH112 - unlike Path.is_dir it never raises
             yield from _files(path, folders=folders)
-        elif path.suffix.lower() in SUFFIXES:
-            yield path
 
 
 def _read_file(path: Path, *, root: Path) -> File:
     """Read one file, down to drafts of its documents."""
-    shown = path.relative_to(root.parent).as_posix()
-    below = path.relative_to(root).as_posix()
+    shown = printable(path.relative_to(root.parent).as_posix())
+    below = printable(path.relative_to(root).as_posix())
     try:
         raw = _bytes(path, shown=shown, inside=repository(path, root=root))
     except _FileError as error:
         return File(below=below, digest="", drafts=(), problems=(error.problem,))
     found, problems = documents.parse(raw, file=path, shown=shown)
-    kinds = [(document, _kind(document)) for document in found]
+    wrong = [*problems, *_versions(found)]
+    drafts: list[Draft] = []
+    faults = 0
+    for document in found:
+        kind = _kind(document)
+        if isinstance(kind, Problem):
+            wrong.append(kind)
+        else:
+            drafts.append(Draft(document, kind))
+            faults += len(drafts[-1].problems)
+        if len(wrong) + faults > MAX_PROBLEMS:
+            wrong = [*wrong[:MAX_PROBLEMS], documents.more(shown)]
+            break
     return File(
         below=below,
         digest=hashlib.sha256(raw).hexdigest(),
-        drafts=tuple(Draft(document, kind) for document, kind in kinds if isinstance(kind, str)),
-        problems=(*problems, *_versions(found), *(k for _, k in kinds if isinstance(k, Problem))),
+        drafts=tuple(drafts),
+        problems=tuple(wrong),
     )
 
 
@@ -97,21 +110,17 @@ class _FileError(Exception):
 def _bytes(path: Path, *, shown: str, inside: Path) -> bytes:
     """Return a file's content, if it is a regular file of a sane size inside the repository."""
     try:
-        state = path.stat()
-        if not stat.S_ISREG(state.st_mode):
-            raise _FileError(shown, Code.UNREADABLE, "not a regular file")
         if not path.resolve().is_relative_to(inside.resolve()):
-            said = f"a link to a file outside the repository {inside.name}"
+            said = f"a link to a file outside the repository {named(inside.name)}"
             raise _FileError(shown, Code.SOURCE_OUTSIDE, said)
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        return regular.read(path, limit=MAX_BYTES)
     except (OSError, RuntimeError) as error:
-        said = f"cannot be read: {getattr(error, 'strerror', None) or 'a link that leads nowhere'}"
-        raise _FileError(shown, Code.UNREADABLE, said) from error
-    if len(raw) > MAX_BYTES:
-        said = f"larger than {MAX_BYTES // 2**20} MiB; put contacts into a source"
-        raise _FileError(shown, Code.TOO_LARGE, said)
-    return raw
+        if isinstance(error, OSError) and error.errno == errno.EFBIG:
+            said = f"larger than {MAX_BYTES // 2**20} MiB; put contacts into a source"
+            raise _FileError(shown, Code.TOO_LARGE, said) from error
+        odd = regular.odd(path)
+        why = f"it is {odd}, expected a file" if odd else getattr(error, "strerror", "")
+        raise _FileError(shown, Code.UNREADABLE, f"cannot be read: {why}") from error
 
 
 def repository(path: Path, *, root: Path) -> Path:

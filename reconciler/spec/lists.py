@@ -16,6 +16,8 @@ from reconciler.spec.codes import Code
 from reconciler.spec.draft import Draft, unreadable
 from reconciler.spec.nouns import share
 
+MAX_SOURCES: Final = 1_000
+"""Sources of a list, at most; each may have many files."""
 _NOWHERE: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for a time that could not be read; its draft has a problem and is never used."""
 
@@ -43,9 +45,7 @@ def suppression_list(draft: Draft, *, repository: Path) -> model.ListSpec:
         batch_reason=scrub(draft.text("spec", "batchReason")),
         defaults=defaults,
         contacts=_contacts(draft, ends=defaults.suppress_until or times.NEVER),
-        sources=tuple(
-            _source(draft, path, repository=repository) for path in draft.items("spec", "sources")
-        ),
+        sources=_sources(draft, repository=repository),
         releases=tuple(_release(draft, path) for path in draft.items("spec", "releases")),
         ownership=model.Ownership(draft.text("spec", "ownership") or "additive"),
         release_basis=scrub(draft.text("spec", "releaseBasis")),
@@ -111,6 +111,16 @@ def _check_times(draft: Draft, path: Keys, row: dict[str, Any], *, ends: str) ->
     if "requestedAt" not in row and times.is_duration(end):
         said = "the end is a duration and counts from requestedAt, which is missing"
         draft.report(Code.DURATION_START, said, *path, "suppressUntil")
+
+
+def _sources(draft: Draft, *, repository: Path) -> tuple[model.Source, ...]:
+    """Return the sources, unless there are more than anybody needs."""
+    paths = tuple(draft.items("spec", "sources"))
+    if len(paths) > MAX_SOURCES:
+        said = f"{len(paths):,} sources, expected at most {MAX_SOURCES:,}; use patterns"
+        draft.report(Code.TOO_MANY, said, "spec", "sources")
+        return ()
+    return tuple(_source(draft, path, repository=repository) for path in paths)
 
 
 def _source(draft: Draft, path: Keys, *, repository: Path) -> model.Source:

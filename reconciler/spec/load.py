@@ -83,6 +83,8 @@ def _made(drafts: Iterable[Draft], *, root: Path) -> model.Spec:
     policies: list[model.Policy] = []
     declared: list[model.ListSpec] = []
     for draft in drafts:
+        if draft.hopeless:
+            continue
         if draft.kind == "Tenant":
             tenants.append(nouns.tenant(draft))
         elif draft.kind == "Policy":

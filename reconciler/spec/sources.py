@@ -3,16 +3,22 @@
 import hashlib
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from reconciler import regular
 from reconciler.schema import named, nearest
 from reconciler.spec.codes import Code
 
 _PLAIN: Final = (".csv", ".jsonl", ".ndjson")
 FORMATS: Final = (*map("".join, itertools.product(_PLAIN, ("", ".gz", ".zst"))), ".parquet")
 """What the name of a contact file may end with."""
+MAX_FILES: Final = 10_000
+"""Files of a source, at most: as many as are read in a minute or so."""
+_TOLD: Final = 10
+"""Files of one kind that one message names, at most."""
 _WILD: Final = re.compile(r"[*?\[]")
 
 
@@ -24,7 +30,7 @@ class SourceError(Exception):
         self.code = code
 
 
-def find(pattern: str, *, base: Path, repository: Path) -> tuple[Path, ...]:
+def find(pattern: str, *, base: Path, repository: Path, most: int = MAX_FILES) -> tuple[Path, ...]:
     """Return the files that a pattern matches: absolute, sorted, links not resolved.
 
     Hidden files and folders match only where the pattern names one. A link is followed, but not
@@ -34,23 +40,30 @@ def find(pattern: str, *, base: Path, repository: Path) -> tuple[Path, ...]:
         pattern: as the spec has it.
         base: the folder it is relative to, absolute.
         repository: the folder that every file must lie in.
+        most: files it may match.
 
     Raises:
-        SourceError: the pattern is none, leaves the repository or matches nothing, or a file has
-            an unsupported format.
+        SourceError: the pattern is none, leaves the repository or matches nothing or too much, or
+            a file has an unsupported format or is none.
     """
     try:
         _check_reach(pattern, base, repository)
-        matched = sorted(set(_matches(pattern, base)))
-        outside = [not file.resolve().is_relative_to(repository.resolve()) for file in matched]
+        matched = sorted(set(islice(_matches(pattern, base), most + 1)))
+        if len(matched) > most:
+            said = f"{named(pattern)} matches over {most:,} files; put them together"
+            raise SourceError(Code.TOO_MANY, said)
+        _check_files(matched)
+        real = repository.resolve()
+        outside = any(not file.resolve().is_relative_to(real) for file in matched)
     except (ValueError, NotImplementedError, OSError, RuntimeError) as error:
-        raise SourceError(Code.SOURCE_MISSING, f"{named(pattern)} is not a pattern") from error
-    if any(outside):
+        odd = regular.odd(base / pattern)
+        why = f"is {odd}, expected a file" if odd else "is not a pattern"
+        raise SourceError(Code.SOURCE_MISSING, f"{named(pattern)} {why}") from error
+    if outside:
         raise SourceError(Code.SOURCE_OUTSIDE, _outside(pattern, repository))
     if not matched:
         raise SourceError(Code.SOURCE_MISSING, _nothing(pattern, base))
-    for file in matched:
-        _check_format(file)
+    _check_formats(matched)
     return tuple(matched)
 
 
@@ -64,7 +77,7 @@ def check_pin(files: tuple[Path, ...], sha256: str) -> None:
         said = f"sha256 pins one file, the pattern matches {len(files)}"
         raise SourceError(Code.SOURCE_PIN, said)
     try:
-        with files[0].open("rb") as file:
+        with regular.opened(files[0]) as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise SourceError(Code.SOURCE_PIN, f"the file cannot be read: {error.strerror}") from error
@@ -88,16 +101,20 @@ def _check_reach(pattern: str, base: Path, repository: Path) -> None:
 
 
 def _matches(pattern: str, base: Path) -> Iterator[Path]:
-    """Yield what a pattern matches; a path that exists as it is written is that file."""
+    """Yield what a pattern matches; a path that exists as it is written is that file.
+
+    What has the name of a contact file and is none is yielded too: passed over, the contacts that
+    somebody meant to be in it would be missing without a word.
+    """
     exact = base / pattern
-    if exact.is_file():
+    if exact.is_file() or regular.odd(exact):
         yield _plain(exact)
         return
     named = any(_hidden(part) for part in PurePosixPath(pattern).parts)
     for found in base.glob(pattern):
         path = _plain(found)
         below = path.parts[len(base.parts) :] if path.is_relative_to(base) else path.parts[-1:]
-        if found.is_file() and (named or not any(map(_hidden, below))):
+        if (named or not any(map(_hidden, below))) and (found.is_file() or _is_named(found)):
             yield path
 
 
@@ -128,9 +145,25 @@ def _nothing(pattern: str, base: Path) -> str:
     return f"{said}; did you mean {named(near)}?" if near else said
 
 
-def _check_format(file: Path) -> None:
-    """Refuse a file whose name does not say what it holds."""
+def _check_files(matched: Iterable[Path]) -> None:
+    """Refuse what has the name of a contact file and is none; all of it is told."""
+    odd = [(file, kind) for file in matched if (kind := regular.odd(file))]
+    if odd:
+        said = "; ".join(f"{named(file.name)} is {kind}" for file, kind in odd[:_TOLD])
+        hint = "; name the files in it" if any(file.is_dir() for file, _ in odd) else ""
+        raise SourceError(Code.SOURCE_MISSING, f"{said}: expected a file{hint}")
+
+
+def _is_named(file: Path) -> bool:
+    """Tell whether a name says what a file holds."""
     ending = "".join(file.suffixes[-2:]).lower()
-    if ending not in FORMATS and file.suffix.lower() not in FORMATS:
-        said = f"{named(file.name)} is no contact file; expected {', '.join(FORMATS)}"
-        raise SourceError(Code.SOURCE_FORMAT, said)
+    return ending in FORMATS or file.suffix.lower() in FORMATS
+
+
+def _check_formats(matched: Iterable[Path]) -> None:
+    """Refuse files whose names do not say what they hold; all of them are told."""
+    odd = [named(file.name) for file in matched if not _is_named(file)]
+    if odd:
+        said = ", ".join(odd[:_TOLD])
+        verb = "is no contact file" if len(odd) == 1 else "are no contact files"
+        raise SourceError(Code.SOURCE_FORMAT, f"{said} {verb}; expected {', '.join(FORMATS)}")

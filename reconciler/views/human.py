@@ -13,6 +13,7 @@ from typing import Final
 from rich.text import Text
 
 from reconciler.errors import Problem
+from reconciler.masking import clean
 from reconciler.model import (
     Action,
     Check,
@@ -31,7 +32,7 @@ from reconciler.model import (
 )
 from reconciler.times import zulu
 from reconciler.views import counting, lines, wording
-from reconciler.views.wording import clean, plural
+from reconciler.views.wording import plural
 
 _BAD: Final = frozenset({Status.REJECTED, Status.WITHHELD, Status.FAILED, Status.DIFFERS})
 
@@ -216,7 +217,7 @@ def _declared(listed: ListPlan) -> Iterator[Text]:
 
 def _planned(name: str, counts: counting.Planned) -> Text:
     return Text(
-        f"{name}: {counts.suppress:,} to suppress, {counts.amend:,} to amend, "
+        f"{clean(name)}: {counts.suppress:,} to suppress, {counts.amend:,} to amend, "
         f"{counts.shorten:,} to shorten, {counts.release:,} to release. "
         f"List size {counts.before:,} -> {counts.after:,}. Surplus kept: {counts.surplus:,}."
     )
@@ -305,7 +306,7 @@ def _of(outcomes: Iterable[Outcome], key: str) -> tuple[Outcome, ...]:
 
 def _applied(name: str, counts: counting.Applied) -> Text:
     return Text(
-        f"{name}: {counts.suppressed:,} suppressed, {counts.amended:,} amended, "
+        f"{clean(name)}: {counts.suppressed:,} suppressed, {counts.amended:,} amended, "
         f"{counts.shortened:,} shortened, {counts.released:,} released, "
         f"{counts.rejected:,} rejected. {plural(counts.batches, 'batch', 'batches')}."
     )
@@ -341,6 +342,6 @@ def _list_drift(listed: ListDrift) -> Iterator[Text]:
 
 def _drifted(name: str, counts: counting.Drifted) -> Text:
     return Text(
-        f"{name}: {counts.missing:,} missing (critical), {counts.surplus:,} surplus, "
+        f"{clean(name)}: {counts.missing:,} missing (critical), {counts.surplus:,} surplus, "
         f"{counts.differ:,} differ."
     )

@@ -9,9 +9,10 @@ from typing import Final
 from rich.text import Text
 
 from reconciler.errors import Problem
+from reconciler.masking import clean
 from reconciler.model import Change, Failure, Op, Refusal, Sample
 from reconciler.views import wording
-from reconciler.views.wording import SYMBOLS, WITHHELD, clean
+from reconciler.views.wording import SYMBOLS, WITHHELD
 
 _WORD: Final = 10
 """Columns of the word behind a symbol."""

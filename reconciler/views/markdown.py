@@ -1,7 +1,7 @@
 """Plans, receipts and reports as Markdown, for the run folder and for pull requests; pure.
 
 Short at the top, details folded. Foreign text is escaped, so that a list's name cannot become
-markup, and no address stands here that is not masked.
+markup, call a person by ``@`` or lead anywhere, and no address stands here that is not masked.
 """
 
 import html
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 from reconciler.errors import Problem
+from reconciler.masking import clean
 from reconciler.model import (
     Change,
     CreateList,
@@ -29,7 +30,13 @@ from reconciler.model import (
 from reconciler.times import zulu
 from reconciler.views import counting, human, lines, wording
 
-_MARKUP: Final = re.compile(r"([\\`*_{}\[\]<#|~!])")
+_MARKUP: Final = re.compile(r"([\\`*_{}\[\]<#|~!$])")
+_OPENING: Final = re.compile(r"^(\d*)([-+=.)>])")
+"""What would begin a list, a rule or a heading at the start of a line."""
+_LEADING: Final = re.compile(r"@|#|(?<=:)(?=//)|(?i:www(?=\.))")
+"""What pages make links and calls of, also where Markdown does not."""
+_UNQUOTED: Final = re.compile(r"[`|\\]")
+"""What a code span, or one in a table, cannot hold as it is."""
 _SAMPLE_HEAD: Final = ("", "address", "reason", "end", "source")
 
 
@@ -71,7 +78,10 @@ def receipt(done: Receipt) -> str:
         rows.append((key, *map(_number, (*told, c.batches)), done.batch_reasons.get(key, "")))
     done_to = ("suppressed", "amended", "separated", "shortened", "released", "rejected")
     head = ("list", *done_to, "batches", "reason")
-    created = [f"`{key}` was made: pin `listId: {done.created[key]}`" for key in done.created]
+    created = [
+        f"{_code(key)} was made: pin {_code(f'listId: {made}')}"
+        for key, made in done.created.items()
+    ]
     return _page(
         f"### {human.receipt_summary(done)}",
         f"Overridden: {_text(wording.overrides(done.overrides))}" if done.overrides.given else "",
@@ -194,15 +204,13 @@ def _fold(title: str, *parts: str) -> str:
     if not held:
         return ""
     inner = "\n\n".join(held)
-    return (
-        f"<details><summary>{html.escape(wording.clean(title))}</summary>\n\n{inner}\n\n</details>"
-    )
+    return f"<details><summary>{html.escape(clean(title))}</summary>\n\n{inner}\n\n</details>"
 
 
 def _bullets(title: str, lines: Sequence[str]) -> str:
     if not lines:
         return ""
-    listed = "\n".join(f"- {line}" for line in lines)
+    listed = "\n".join("- " + _OPENING.sub(r"\1\\\2", line) for line in lines)
     return f"**{title}**\n\n{listed}" if title else listed
 
 
@@ -219,5 +227,20 @@ def _number(count: int) -> str:
 
 
 def _text(text: str) -> str:
-    """Return foreign text so that Markdown and HTML show it as it is."""
-    return _MARKUP.sub(r"\\\1", wording.clean(text).replace("&", "&amp;").replace("<", "&lt;"))
+    """Return foreign text so that Markdown and HTML show it as it is, and link nothing in it."""
+    seen = clean(text)
+    if not _LEADING.search(seen):
+        return _escaped(seen)
+    if not _UNQUOTED.search(seen):
+        return f"`{seen.strip()}`"
+    return _LEADING.sub(r"\g<0><!-- -->", _escaped(seen))
+
+
+def _code(text: str) -> str:
+    """Return foreign text that people copy."""
+    seen = clean(text).strip()
+    return _text(text) if _UNQUOTED.search(seen) or not seen else f"`{seen}`"
+
+
+def _escaped(text: str) -> str:
+    return _MARKUP.sub(r"\\\1", text.replace("&", "&amp;").replace("<", "&lt;"))

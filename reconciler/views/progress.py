@@ -23,7 +23,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from reconciler.views.wording import clean
+from reconciler.masking import clean
 
 PATIENCE: Final = 1.0
 """Seconds of silence at the start."""

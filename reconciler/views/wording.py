@@ -4,14 +4,13 @@ Every foreign text passes ``clean`` and every sample ``masked``: no control char
 terminal from here, and no address that is not masked.
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from reconciler.masking import mask, scrub
+from reconciler.masking import clean, mask, scrub
 from reconciler.model import (
     UNMANAGED,
     Change,
@@ -21,6 +20,7 @@ from reconciler.model import (
     Outcome,
     Overrides,
     Refusal,
+    RejectedContact,
     Sample,
     Settings,
 )
@@ -53,15 +53,6 @@ WITHHELD: Final[Mapping[Direction, str]] = MappingProxyType(
 )
 """What each direction of a refusal holds back, in words."""
 
-_UNSAFE: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069]+"
-)
-
-
-def clean(text: str) -> str:
-    """Return foreign text on one line, without anything that moves a cursor or turns text round."""
-    return _UNSAFE.sub(" ", text)
-
 
 def masked(sample: Sample) -> Sample:
     """Return the sample, its address masked if whoever made it forgot to."""
@@ -74,6 +65,12 @@ def scrubbed(outcome: Outcome) -> Outcome:
         replace(rejection, message=scrub(rejection.message)) for rejection in outcome.rejections
     )
     return replace(outcome, detail=scrub(outcome.detail), rejections=rejections)
+
+
+def unnamed(one: RejectedContact) -> RejectedContact:
+    """Return a refused contact with what the service wrote freed of addresses, and masked."""
+    address = one.address if "•" in one.address else mask(one.address)
+    return replace(one, address=address, message=scrub(one.message))
 
 
 def plural(count: int, one: str, many: str = "") -> str:
@@ -114,7 +111,7 @@ def refusal(refused: Refusal) -> str:
     if not refused.override:
         return f"{line}."
     reason = "" if "--reason" in refused.override else ' --reason "…"'
-    return f"{line}. To allow it once: {refused.override}{reason}"
+    return f"{line}. To allow it once: {clean(refused.override)}{reason}"
 
 
 def feed(read: Feed, *, as_of: datetime | None) -> str:

@@ -316,6 +316,18 @@ def test_values_become_plain_json(value: object, expected: object) -> None:
     assert expected == orjson.loads(dumps(value))
 
 
+@pytest.mark.parametrize(
+    "odd", ["\x9b2J", "\x7f", "\u202egnp.exe", "\ufeff", "\U000e0041", "\x1b["]
+)
+def test_what_moves_a_cursor_or_turns_text_round_is_escaped_in_json(odd: str) -> None:
+    """A document is printed on terminals; a program reads the same text from it."""
+    held = dumps({"old": odd, "plain": "Büro\n1"})
+
+    assert odd[0] not in held.decode()
+    assert "Büro" in held.decode()
+    assert {"old": odd, "plain": "Büro\n1"} == orjson.loads(held)
+
+
 ROWS = table(1, "d", "op")
 HELD = {"rows": 1, "digest": "d", "op": "op"}
 

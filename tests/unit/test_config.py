@@ -1,12 +1,13 @@
 """Settings from the environment, secrets by reference, and the key of all pseudonyms."""
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from reconciler.config import Installation, installation, pseudonym_key, secret
+from reconciler.config import Installation, installation, pseudonym_key, secret, tighten
 from reconciler.errors import SettingError
 
 HUSH = "hush-hush-hush-hush"
@@ -109,6 +110,21 @@ def test_a_reference_that_leads_nowhere_is_told_without_the_secret(
     assert HUSH not in str(caught.value) + caught.value.hint
 
 
+@pytest.mark.parametrize(
+    "value", ["   ", "\t", " \n", "two\nlines", "two\r\nlines", "cut\0off", "\t."]
+)
+def test_a_blank_secret_or_one_of_many_lines_is_refused(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is sent to nobody: a wrong file may hold the secrets of others."""
+    (tmp_path / "secret").write_text(value, encoding="utf-8", newline="")
+    monkeypatch.setenv("A_SECRET", value.replace("\0", "\n"))
+
+    for reference in (f"file:{tmp_path}/secret", "env:A_SECRET"):
+        with pytest.raises(SettingError, match=r"not set or empty|control character"):
+            secret(reference)
+
+
 def test_a_file_that_is_empty_or_no_text_holds_no_secret(tmp_path: Path) -> None:
     """A line feed alone is nothing."""
     for content in (b"\n", b"\xff\xfe"):
@@ -176,3 +192,58 @@ def test_a_key_that_cannot_be_made_says_where(tmp_path: Path) -> None:
 
     with pytest.raises(SettingError, match=r"state/pseudonym\.key cannot be made or read"):
         pseudonym_key(Installation(state=tmp_path / "state"))
+
+
+def test_links_and_absent_states_are_left_alone(tmp_path: Path) -> None:
+    """What a link leads to is not ours to close."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    state = tmp_path / ".reconciler"
+
+    assert not tighten(state)
+    state.mkdir(mode=0o700)
+    (state / "cache").symlink_to(elsewhere)
+    assert not tighten(state)
+    assert 0o755 == elsewhere.stat().st_mode & 0o777
+
+
+def test_a_state_that_cannot_be_closed_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever works there may want to choose another."""
+    state = tmp_path / ".reconciler"
+    state.mkdir(mode=0o755)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "chmod", refuse)
+
+    assert f"others may look into {state}, and that cannot be changed from here" == tighten(state)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_a_secret_is_read_from_a_file_and_nothing_else(
+    tmp_path: Path, make: Callable[[Path], object]
+) -> None:
+    """A pipe without a writer would hold a run up for ever, and a device has no end."""
+    path = tmp_path / "secret"
+    make(path)
+
+    with pytest.raises(SettingError, match="cannot be read: it is a"):
+        secret(f"file:{path}")
+
+
+def test_a_secret_is_short(tmp_path: Path) -> None:
+    """Whoever names a large file meant another."""
+    path = tmp_path / "secret"
+    path.write_bytes(b"x" * 65_537)
+
+    with pytest.raises(SettingError, match="larger than 65,536 bytes"):
+        secret(f"file:{path}")
+
+
+def test_a_state_whose_name_is_no_text_is_refused() -> None:
+    """The engine could not open a file in it, and would say so less clearly."""
+    with pytest.raises(SettingError, match=r"directory /x/\\xff has a name that is not UTF-8"):
+        installation(Path("specs"), state=Path(os.fsdecode(b"/x/\xff")))

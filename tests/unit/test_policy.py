@@ -167,8 +167,9 @@ def test_a_list_the_ledger_knows_is_not_made_anew() -> None:
 @pytest.mark.parametrize("there", [True, False])
 def test_a_ledger_in_doubt_lets_nobody_go_and_makes_no_list(*, there: bool) -> None:
     """Suppressions go on: it is not known who was released, nor which lists there were."""
-    changes = {} if there else {"remote": None}
-    seen = observed_list(ledger_doubt="file 7 cannot be believed", **changes)
+    seen = observed_list(
+        remote=remote() if there else None, ledger_doubt="file 7 cannot be believed"
+    )
 
     (refusal,) = judge(case(observed=seen))
 

@@ -17,6 +17,7 @@ from builders import observed_list as seen_list
 from reconciler import saved
 from reconciler.errors import SettingError, StalePlanError
 from reconciler.model import (
+    Direction,
     Failure,
     Feed,
     Freeze,
@@ -25,9 +26,11 @@ from reconciler.model import (
     Overrides,
     Plan,
     Policy,
+    Release,
     Sample,
     Selection,
     Settings,
+    Shorten,
     Spec,
 )
 from reconciler.plan import digest, plan, suppress_only
@@ -346,6 +349,36 @@ def test_a_release_that_was_not_approved_at_all_is_not_accepted(root: Path) -> N
     assert not accepted(root, then, decided(), safer=True)
     assert accepted(root, then, suppress_only(decided()), safer=True)
     assert accepted(root, decided(), then, safer=True)
+
+
+def test_what_is_left_of_releases_is_refused_and_keeps_nothing_else_back(root: Path) -> None:
+    """An apply that was interrupted carried out the others; suppressions go on without it."""
+    then = approved(root, decided(PARTS | {Op.RELEASE: 3}))
+    left = decided({Op.SUPPRESS: 2, Op.RELEASE: 1})
+
+    made = saved.without_remainders(then, left)
+
+    (refusal,) = made.refusals
+    assert suppress_only(left).id == suppress_only(made).id
+    assert not any(isinstance(action, Release | Shorten) for action in made.lists[0].actions)
+    assert (Direction.RELEASE, "approved-plan") == (refusal.direction, refusal.rule)
+    assert refusal.message.startswith("1 of the 5 approved to be shortened or released are left")
+    assert saved.accepted(then, made, specs=SPECS, safer=True)
+
+
+@pytest.mark.parametrize(
+    "now",
+    [
+        decided(),
+        decided(PARTS | {Op.RELEASE: 2}),
+        decided({Op.SUPPRESS: 4}),
+        decided({Op.RELEASE: 1}, remote=remote(id="another")),
+        replace(decided(), lists=(), id=digest(())),
+    ],
+)
+def test_what_is_no_rest_of_the_approved_releases_is_left_as_it_is(root: Path, now: Plan) -> None:
+    """All of them, more, none, or those of another list: whether that may be is decided after."""
+    assert now == saved.without_remainders(approved(root, decided()), now)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -207,6 +207,7 @@ def test_every_error_code_is_tested() -> None:
         Code.NAIVE_TIME,
         Code.UNUSED,
         Code.UNKNOWN_LIST,
+        Code.TOO_MANY,
     }
 
     assert set(Code) - elsewhere == {code for code, _, _ in DEFECTS}
@@ -578,6 +579,64 @@ def test_what_is_no_regular_file_is_not_opened(tmp_path: Path) -> None:
     os.mkfifo(root / "x.yaml")
 
     assert ["specs/x.yaml SPEC-001"] == told(root)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: path.mkdir(), "it is a folder, expected a file"),
+        (os.mkfifo, "it is a named pipe, expected a file"),
+        (lambda path: path.symlink_to("gone"), "it is a link that leads nowhere, expected a file"),
+        (lambda path: path.symlink_to(path.name), "it is a link that leads nowhere"),
+    ],
+)
+def test_what_is_named_as_a_spec_and_is_no_file_is_told(
+    tmp_path: Path, make: Callable[[Path], object], said: str
+) -> None:
+    """Also a folder: nobody may think that it was read."""
+    root = below(tmp_path)
+    make(root / "x.yaml")
+
+    with pytest.raises(SpecError) as raised:
+        loaded(root)
+
+    (problem,) = raised.value.problems
+    assert "specs/x.yaml SPEC-001" == f"{problem.place} {problem.code}"
+    assert said in problem.message
+
+
+def test_a_name_that_is_no_text_is_spelt_out(tmp_path: Path) -> None:
+    """A file system takes any byte; a terminal does not."""
+    root = below(tmp_path)
+    Path(os.fsdecode(bytes(root) + b"/\xff\x1b[2J.yaml")).write_text("a: [\n")
+
+    assert [r"specs/\xff\x1b[2J.yaml:2:1 SPEC-004"] == told(root)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a: 1\n" * 1_002,
+        "--- a\n" * 1_002,
+        LIST + "  contacts:\n" + "    - 1\n" * 1_001,
+        LIST + "  sources:\n" + "    - {path: none.csv}\n" * 1_000 + "  x: 1\n",
+        TENANT + "  webhooks: []\n---\n" + (TENANT + "  x: 1\n---\n") * 1_001,
+    ],
+    ids=["keys", "documents", "contacts", "sources", "unknown keys"],
+)
+def test_a_file_has_a_bounded_number_of_problems(tmp_path: Path, content: str) -> None:
+    """That there are more is told; what is made of the file is no noun."""
+    found = told(below(tmp_path, x=content))
+
+    assert "specs/x.yaml SPEC-044" in found
+    assert 1_000 <= sum(one.startswith("specs/x.yaml") for one in found) <= 2_100
+
+
+def test_a_list_has_a_bounded_number_of_sources(tmp_path: Path) -> None:
+    """A pattern names many files, so nobody needs as many sources."""
+    root = below(tmp_path, x=LIST + "  sources:\n" + "    - {path: none.csv}\n" * 1_001)
+
+    assert ["specs/x.yaml:7:3 SPEC-044"] == told(root)
 
 
 def test_a_file_over_the_size_is_refused(tmp_path: Path) -> None:

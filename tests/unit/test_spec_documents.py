@@ -253,3 +253,26 @@ def test_nothing_a_file_holds_makes_it_raise(loader: Any, content: str | bytes) 
     found, problems = read(content, loader)
 
     assert found or problems
+
+
+@LOADERS
+@pytest.mark.parametrize(
+    "content", [b"[[], [], []]", b"{a: b, c: d}", b"[a, b, c, d]", b"- &x a\n- *x\n- *x\n- b"]
+)
+def test_a_file_has_a_bounded_number_of_values(loader: Any, content: bytes) -> None:
+    """Keys, values, mappings, lists and aliases, wherever they stand."""
+
+    def problems(most: int) -> list[str]:
+        found = documents.parse(content, file=Path("/x"), shown="x", loader=loader, most=most)[1]
+        return [one.code for one in found]
+
+    assert ["SPEC-002"] == problems(6)
+    assert [] == problems(9)
+
+
+def test_a_file_has_a_bounded_number_of_documents() -> None:
+    """A list each: nobody has as many."""
+    found, problems = read(b"--- {a: 1}\n" * 10_001)
+
+    assert 10_000 == len(found)
+    assert ["x:10001:5 SPEC-044"] == problems

@@ -1,6 +1,7 @@
 """Which files a source's pattern names, and which it may not."""
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,11 @@ def repository(tmp_path: Path) -> Path:
         path.write_text(name)
     (tmp_path / "repository/specs/linked.csv").symlink_to(tmp_path / "outside.csv")
     (tmp_path / "repository/specs/folder.csv").mkdir()
+    (tmp_path / "repository/specs/loop.csv").symlink_to("loop.csv")
+    (tmp_path / "repository/specs/odd/pipe.csv").parent.mkdir()
+    os.mkfifo(tmp_path / "repository/specs/odd/pipe.csv")
+    (tmp_path / "repository/specs/odd/gone.csv").symlink_to("nowhere")
+    (tmp_path / "repository/specs/odd/inner").mkdir()
     return tmp_path / "repository"
 
 
@@ -77,6 +83,9 @@ def test_a_pattern_names_files(repository: Path, pattern: str, expected: list[st
         ("linked.csv", Code.SOURCE_OUTSIDE),
         ("li*.csv", Code.SOURCE_OUTSIDE),
         ("data/*.txt", Code.SOURCE_FORMAT),
+        ("folder.csv", Code.SOURCE_MISSING),
+        ("loop.csv", Code.SOURCE_MISSING),
+        ("odd/*.csv", Code.SOURCE_MISSING),
     ],
 )
 def test_a_pattern_that_cannot_be_used_has_a_code(
@@ -153,3 +162,34 @@ def test_links_in_circles_end(repository: Path) -> None:
     (repository / "specs/loop").symlink_to(repository / "specs", target_is_directory=True)
 
     assert "specs/data/c.ndjson" in found("**/c.ndjson", repository)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "said"),
+    [
+        ("folder.csv", "`folder.csv` is a folder: expected a file; name the files in it"),
+        ("loop.csv", "`loop.csv` is a link that leads nowhere, expected a file"),
+        (
+            "odd/*",
+            "`gone.csv` is a link that leads nowhere; `pipe.csv` is a named pipe: expected a file",
+        ),
+    ],
+)
+def test_what_is_named_as_a_contact_file_and_is_none_is_told(
+    repository: Path, pattern: str, said: str
+) -> None:
+    """Passed over, the contacts that were meant to be in it would be missing without a word."""
+    with pytest.raises(sources.SourceError) as raised:
+        found(pattern, repository)
+
+    assert said == str(raised.value)
+
+
+def test_a_pattern_matches_a_bounded_number_of_files(repository: Path) -> None:
+    """Whoever has more puts them together."""
+    base = repository / "specs"
+
+    with pytest.raises(sources.SourceError, match="matches over 1 files") as raised:
+        sources.find("[ab].csv*", base=base, repository=repository, most=1)
+
+    assert Code.TOO_MANY is raised.value.code

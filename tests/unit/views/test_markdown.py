@@ -90,7 +90,7 @@ def test_a_receipt_is_a_report() -> None:
     assert told.startswith("### Applied: 4 suppressed")
     assert "| us-dnc | 4 | 0 | 0 | 0 | 0 | 1 | 2 | Monthly \\| sweep |" in told
     assert "- `us-dnc` was made: pin `listId: 9a`" in told
-    assert "- us-dnc to https://crm.example.com: 503" in told
+    assert "- us-dnc to `https://crm.example.com`: 503" in told
     assert "| us-dnc | suppress | 1 | 3 | 2 | partly | INVALID\\_PHONE |" in told
 
 

@@ -1,0 +1,596 @@
+"""The real program and a model of a few dictionaries live through the same times.
+
+Specs are edited, strangers write, the service turns contacts away, hours and weeks pass, and runs
+are carried out, die at a request, or follow a plan that was saved before. At every write whoever
+is wanted stays suppressed, and nobody is let go but by a declared release that is not spent;
+after every run that came to its end model and service agree, and there is nothing left to plan.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from builders import NOW
+from reconciler import interrupted, locks, pipeline, record, sandbox, saved
+from reconciler import plan as deciding
+from reconciler.api.port import Writer
+from reconciler.artifacts import Run
+from reconciler.errors import SpecError, StalePlanError
+from reconciler.model import REASONS, Plan, Receipt, Selection
+from reconciler.times import zulu
+from wire import Death, Row, Wire, held, reached
+from wire import settings as settings_of
+from worlds import KilledError, running
+
+KEYS = ("us", "eu")
+END = "suppressUntil"
+ADDRESSES = ("ada@example.com", "bob@example.com", "+12125550103", "+12125550104")
+FEW = max(settings().max_examples // 20, 1)
+MOST_RELEASES = 2
+ALLOWED_EMPTY = "us"
+AHEAD, WINDOW = timedelta(minutes=10), timedelta(minutes=11)
+RELEASE_WITHIN = timedelta(days=14)
+NEVER_ENDS = datetime.max.replace(tzinfo=NOW.tzinfo)
+
+PASSING = (
+    timedelta(minutes=5),
+    timedelta(minutes=12),
+    timedelta(hours=1),
+    timedelta(hours=7),
+    timedelta(hours=25),
+    timedelta(days=4),
+    timedelta(days=15),
+)
+SHARED = f"""\
+apiVersion: reconciler/v1
+kind: Tenant
+metadata: {{name: acme}}
+spec: {{embedded: true}}
+---
+apiVersion: reconciler/v1
+kind: Policy
+metadata: {{name: default}}
+spec: {{maxReleases: {{share: 100%, count: {MOST_RELEASES}}}, allowEmpty: [{ALLOWED_EMPTY}]}}
+"""
+LIST = """\
+apiVersion: reconciler/v1
+kind: SuppressionList
+metadata: {{name: {key}}}
+spec:
+  tenant: acme
+  listId: {key}
+  list: {{{managed}}}
+  contacts: [{contacts}]
+  releases: [{releases}]
+"""
+
+Rows = Mapping[str, Row]
+Settings = dict[str, str | datetime | None]
+
+keys = st.sampled_from(KEYS)
+addresses = st.sampled_from(ADDRESSES)
+reasons = st.sampled_from(REASONS[:2])
+ends = st.sampled_from((None, *(timedelta(hours=hours) for hours in (-1, 0.5, 5, 72, 720))))
+deaths = st.builds(Death, nth=st.integers(1, 24), effect=st.booleans())
+list_settings = st.sampled_from(
+    (
+        ("name", "Nobody calls"),
+        ("name", "Do not call"),
+        ("description", "why"),
+        ("description", "why not"),
+        (END, None),
+        (END, timedelta(hours=-1)),
+        (END, timedelta(days=2)),
+        (END, timedelta(days=60)),
+    )
+)
+
+# ---------------------------------------------------------------- the model
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """A release as a spec declares it."""
+
+    asked: datetime
+    until: datetime | None
+
+
+@dataclass(kw_only=True)
+class Kept:
+    """One list: what the spec says of it, and what is to be found at the service."""
+
+    key: str
+    wants: dict[str, Row] = field(default_factory=dict)
+    releases: dict[str, Declared] = field(default_factory=dict)
+    managed: Settings = field(default_factory=dict)
+    held: dict[str, Row] = field(default_factory=dict)
+    settings: Settings = field(default_factory=dict)
+    spent: set[tuple[str, datetime]] = field(default_factory=set)
+    """Releases that were carried out, by address and when they were asked for."""
+    doubted: dict[tuple[str, datetime], datetime] = field(default_factory=dict)
+    """Releases that were sent and never answered, and when."""
+
+    def wanted(self, now: datetime) -> dict[str, Row]:
+        """Who is to be suppressed."""
+        return live(self.wants, now)
+
+    def may_go(self, now: datetime) -> dict[str, Declared]:
+        """Whose release still does something."""
+        return {
+            who: each
+            for who, each in self.releases.items()
+            if (who, each.asked) not in self.spent
+            and now < each.asked + RELEASE_WITHIN
+            and now < self.doubted.get((who, each.asked), now) + AHEAD
+        }
+
+    def let_go(self, as_of: datetime, now: datetime) -> dict[str, datetime | None]:
+        """Who is to be let go, or shortened to when."""
+        found = {}
+        for who, each in self.may_go(now).items():
+            end = end_of(live(self.held, as_of).get(who, ("", as_of)))
+            until = each.until if each.until and each.until > as_of + WINDOW else None
+            if who not in self.wanted(as_of) and end > as_of + WINDOW and (until or NOW) < end:
+                found[who] = until
+        return found
+
+
+def live(rows: Rows, now: datetime) -> dict[str, Row]:
+    """Return the rows that suppress somebody."""
+    return {who: row for who, row in rows.items() if end_of(row) > now}
+
+
+def end_of(row: Row) -> datetime:
+    """Return when a row ends, as a time that can be compared."""
+    return row[1] or NEVER_ENDS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Upshot:
+    """What a run leaves behind on one list beside what it did."""
+
+    missed: bool
+    """Somebody was turned away."""
+    refused: bool
+    """Policy said no to something."""
+
+
+def carry_out(kept: Kept, unwelcome: Collection[str], as_of: datetime, now: datetime) -> Upshot:
+    """Do to a list what a whole run does to it."""
+    wanted, going = kept.wanted(as_of), kept.let_go(as_of, now)
+    moved = {name: new for name, new in kept.managed.items() if kept.settings[name] != new}
+    shrinks = _shrinks(kept, moved)
+    lapsed = _end(kept.settings) <= as_of
+    size = 0 if lapsed else len(live(kept.held, as_of))
+    count = size if shrinks else len(going)
+    empty = not wanted and kept.key != ALLOWED_EMPTY and bool(moved or going)
+    crowd = count > min(MOST_RELEASES, size)
+    torn = bool(wanted.keys() & kept.may_go(now).keys())
+    refused = empty or crowd or torn or (lapsed and END not in moved)
+    missed = _suppress(kept, as_of, now, unwelcome)
+    if not empty:
+        kept.settings |= {name: new for name, new in moved.items() if name != END or not shrinks}
+    if not (missed or empty or crowd):
+        kept.settings |= moved
+        missed = _release(kept, going, unwelcome, now)
+    return Upshot(missed=missed, refused=refused)
+
+
+def _suppress(kept: Kept, as_of: datetime, now: datetime, unwelcome: Collection[str]) -> bool:
+    there = live(kept.held, as_of)
+    missed = False
+    for who, (reason, end) in live(kept.wanted(as_of), now).items():
+        row = (
+            max((reason, end), (reason, there[who][1]), key=end_of)
+            if who in there
+            else (reason, end)
+        )
+        if there.get(who) != row:
+            missed |= who in unwelcome
+            kept.held |= {who: row} if who not in unwelcome else {}
+    return missed
+
+
+def _release(
+    kept: Kept, going: Mapping[str, datetime | None], unwelcome: Collection[str], now: datetime
+) -> bool:
+    for who, until in going.items():
+        release = (who, kept.releases[who].asked)
+        kept.doubted.pop(release, None)
+        if who not in unwelcome:
+            kept.held[who] = (kept.held[who][0], until or now + AHEAD)
+            kept.spent.add(release)
+    return bool(going.keys() & set(unwelcome))
+
+
+def _shrinks(kept: Kept, moved: Settings) -> bool:
+    return END in moved and _end(moved) < _end(kept.settings)
+
+
+def _end(settings: Settings) -> datetime:
+    """Return a list's own end, as a time that can be compared."""
+    end = settings[END]
+    return end if isinstance(end, datetime) else NEVER_ENDS
+
+
+# ---------------------------------------------------------------- the program
+
+
+class Times(RuleBasedStateMachine):
+    """Two lists, their specs, the service, and everybody who does something to them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.temporary = TemporaryDirectory()
+        folder = Path(self.temporary.name)
+        self.specs, self.state = folder / "specs", folder / "state"
+        self.database, self.saved = folder / "sandbox.db", folder / "plan.json"
+        self.now = NOW
+        self.unwelcome: set[str] = set()
+        self.untouched = False
+        """Whether anything has happened since the plan was saved."""
+        self.lists = {key: Kept(key=key) for key in KEYS}
+        for key, kept in self.lists.items():
+            sandbox.ensure_list(self.database, key, f"List {key}")
+            kept.settings = settings_of(self.database, key)
+        self.stranger = sandbox.stranger(self.database)
+        self.specs.mkdir()
+        (self.specs / "shared.yaml").write_text(SHARED)
+        for kept in self.lists.values():
+            self._write(kept)
+
+    def teardown(self) -> None:
+        """Leave nothing behind."""
+        self.temporary.cleanup()
+
+    # ------------------------------------------------------------ specs
+
+    @rule(key=keys, who=addresses, reason=reasons, ends=ends)
+    def declare(self, key: str, who: str, reason: str, ends: timedelta | None) -> None:
+        """Want somebody, or want him otherwise."""
+        self.lists[key].wants[who] = (reason, self._at(ends))
+        self._edited(key)
+
+    @rule(key=keys, who=addresses)
+    def undeclare(self, key: str, who: str) -> None:
+        """Take somebody's line out."""
+        self.lists[key].wants.pop(who, None)
+        self._edited(key)
+
+    @rule(key=keys, who=addresses, ends=st.none() | ends, unwant=st.booleans())
+    def release(self, key: str, who: str, ends: timedelta | None, *, unwant: bool) -> None:
+        """Declare that somebody may go, or may go at a time."""
+        self.lists[key].releases[who] = Declared(asked=self.now, until=self._at(ends))
+        if unwant:
+            self.lists[key].wants.pop(who, None)
+        self._edited(key)
+
+    @rule(key=keys, setting=list_settings)
+    def manage(self, key: str, setting: tuple[str, str | timedelta | None]) -> None:
+        """Declare a setting of the list."""
+        self.lists[key].managed |= self._setting(setting)
+        self._edited(key)
+
+    @rule(key=keys, name=st.sampled_from(("name", "description", END)))
+    def leave(self, key: str, name: str) -> None:
+        """Leave a setting of the list to others."""
+        self.lists[key].managed.pop(name, None)
+        self._edited(key)
+
+    # ------------------------------------------------------------ the service
+
+    @rule(key=keys, who=addresses, reason=reasons, ends=ends)
+    def stranger_writes(self, key: str, who: str, reason: str, ends: timedelta | None) -> None:
+        """Somebody else puts a contact there, or gives it another end."""
+        row = self.lists[key].held[who] = (reason, self._at(ends))
+        email, phone = (who, None) if "@" in who else (None, who)
+        self.stranger.add(key, email=email, phone=phone, reason=reason, until=row[1])
+        self.untouched = False
+
+    @rule(key=keys, who=addresses)
+    def stranger_removes(self, key: str, who: str) -> None:
+        """Somebody else takes a contact away."""
+        self.lists[key].held.pop(who, None)
+        self.stranger.remove(key, who)
+        self.untouched = False
+
+    @rule(key=keys, setting=list_settings)
+    def stranger_sets(self, key: str, setting: tuple[str, str | timedelta | None]) -> None:
+        """Somebody else changes a setting of the list."""
+        moved = self._setting(setting)
+        self.lists[key].settings |= moved
+        for name, value in moved.items():
+            self.stranger.set(key, name, value)  # type: ignore[arg-type] # one of the three names
+        self.untouched = False
+
+    @rule(who=addresses)
+    def service_minds(self, who: str) -> None:
+        """The service turns somebody away from now on, or does no longer."""
+        self.unwelcome ^= {who}
+        self.untouched = False
+
+    @rule(by=st.sampled_from(PASSING))
+    def time_passes(self, by: timedelta) -> None:
+        """It is later."""
+        self.now += by
+        self.untouched = False
+
+    # ------------------------------------------------------------ runs
+
+    @rule()
+    def run(self) -> None:
+        """Plan and apply."""
+        self._apply()
+
+    @rule(deaths=st.dictionaries(keys, deaths, min_size=1))
+    def run_and_die(self, deaths: Mapping[str, Death]) -> None:
+        """Plan and apply, until the process dies at a request for one of the lists."""
+        self._apply(deaths=deaths)
+
+    @rule()
+    def save_plan(self) -> None:
+        """Plan, and have the plan approved."""
+        with self._running() as (run, way, _):
+            chosen = Selection(root=self.specs)
+            try:
+                prepared = pipeline.prepare(chosen, reader=lambda _: way, as_of=self.now, run=run)
+            except SpecError as error:
+                self._impossible(error, self.now)
+                record.close(run, code=error.exit_code)
+                return
+            made = prepared.plan(as_of=self.now)
+            document = saved.document(made, spec=prepared.spec, selection=chosen, key="key")
+            run.write("plan.json", document)
+            self.saved.write_bytes(document)
+            record.close(run, code=0, plan=made)
+        self.untouched = True
+
+    @precondition(lambda self: self.saved.exists())
+    @rule(safer=st.booleans())
+    def apply_saved(self, *, safer: bool) -> None:
+        """Apply the plan that was approved."""
+        self._apply(approving=True, safer=safer)
+
+    # ------------------------------------------------------------ what holds
+
+    def _apply(
+        self,
+        *,
+        deaths: Mapping[str, Death] | None = None,
+        approving: bool = False,
+        safer: bool = False,
+    ) -> None:
+        """Run once, and hold what was done to what may be done."""
+        watch = {key: Watch(kept=kept, now=self.now) for key, kept in self.lists.items()}
+
+        def look() -> None:
+            for key, one in watch.items():
+                one.judge(held(self.database, key), settings_of(self.database, key))
+
+        with self._running(deaths, look) as (run, way, wire):
+            try:
+                as_of, made, done = self._carried_out(run, way, approving=approving, safer=safer)
+            except KilledError:
+                look()
+                self._died(wire)
+                return
+            except SpecError as error:
+                self._impossible(error, self.now)
+                record.close(run, code=error.exit_code)
+                return
+            except StalePlanError as error:
+                assert not self.untouched, "nothing has happened, and the plan is stale"
+                assert not wire.sent
+                record.close(run, code=error.exit_code)
+                return
+            record.close(run, code=done.exit_code, plan=made, done=done)
+        look()
+        self.untouched = False
+        self._came_to_its_end(done, as_of)
+
+    def _carried_out(
+        self, run: Run, way: Writer, *, approving: bool, safer: bool
+    ) -> tuple[datetime, Plan, Receipt]:
+        """Do as the command does."""
+        chosen = Selection(root=self.specs)
+        approved = saved.read(self.saved, root=self.specs, now=self.now) if approving else None
+        as_of = approved.as_of if approved else self.now
+        prepared = pipeline.prepare(
+            chosen, reader=lambda _: way, as_of=as_of, now=self.now, run=run
+        )
+        made = prepared.plan(as_of=as_of)
+        if approved and not saved.accepted(
+            approved, made, specs=prepared.spec.digests, safer=safer
+        ):
+            raise StalePlanError("stale")
+        made = deciding.within(prepared.plan(as_of=self.now), made)
+        document = saved.document(made, spec=prepared.spec, selection=chosen, key="key")
+        run.write("plan.json", document)
+        done = pipeline.execute(made, tenants=prepared.spec.tenants, writer=lambda _: way, run=run)
+        return as_of, made, done
+
+    def _came_to_its_end(self, done: Receipt, as_of: datetime) -> None:
+        """Hold model and service, the exit code, and the plan right after, to each other."""
+        upshots = [carry_out(kept, self.unwelcome, as_of, self.now) for kept in self.lists.values()]
+        for key, kept in self.lists.items():
+            assert live(kept.held, self.now) == live(held(self.database, key), self.now)
+            assert kept.settings == settings_of(self.database, key)
+        missed = any(each.missed for each in upshots)
+        refused = any(each.refused for each in upshots)
+        assert (4 if refused else 6 if missed else 0) == done.exit_code, done
+        again = deepcopy(self.lists)
+        left = [carry_out(kept, self.unwelcome, self.now, self.now) for kept in again.values()]
+        busy = any(each.missed for each in left) or again != self.lists
+        assert not busy or missed or refused
+        assert busy is not self._plan_right_after().empty
+
+    def _plan_right_after(self) -> Plan:
+        with self._running() as (run, way, _):
+            made = pipeline.prepare(
+                Selection(root=self.specs),
+                reader=lambda _: way,
+                as_of=self.now,
+                run=run,
+                fresh=True,
+            ).plan(as_of=self.now)
+            record.close(run, code=0, plan=made)
+            return made
+
+    def _died(self, wire: Wire) -> None:
+        """Take over what the service holds, and what the run can have known of its releases."""
+        for sent in wire.sent:
+            kept = self.lists[sent.list_id]
+            if sent.address in kept.wanted(self.now):
+                continue
+            release = (sent.address, kept.releases[sent.address].asked)
+            kept.doubted.pop(release, None)
+            if not sent.answered:
+                kept.doubted[release] = self.now
+            elif sent.taken:
+                kept.spent.add(release)
+        for key, kept in self.lists.items():
+            kept.held = held(self.database, key)
+            kept.settings = settings_of(self.database, key)
+        self.untouched = False
+
+    def _impossible(self, error: SpecError, now: datetime) -> None:
+        """See that the specs are indeed wrong: a list that has ended cannot be declared."""
+        ended = [key for key, kept in self.lists.items() if _end({END: None} | kept.managed) <= now]
+        assert ended, error.problems
+
+    # ------------------------------------------------------------ how it is done
+
+    @contextmanager
+    def _running(
+        self,
+        deaths: Mapping[str, Death] | None = None,
+        written: Callable[[], None] = lambda: None,
+    ) -> Iterator[tuple[Run, Writer, Wire]]:
+        """Open a run and the way to the service."""
+        with (
+            running(clock=lambda: self.now, folder=self.state) as run,
+            locks.alive(self.state / "locks", run.id),
+            reached(
+                self.database,
+                clock=lambda: self.now,
+                unwelcome=self.unwelcome,
+                deaths=deaths,
+                written=written,
+            ) as (way, wire),
+        ):
+            interrupted.settle(run)
+            yield run, way, wire
+
+    def _at(self, ends: timedelta | None) -> datetime | None:
+        return None if ends is None else self.now + ends
+
+    def _setting(self, setting: tuple[str, str | timedelta | None]) -> Settings:
+        name, value = setting
+        return {name: self.now + value if isinstance(value, timedelta) else value}
+
+    def _edited(self, key: str) -> None:
+        self._write(self.lists[key])
+        self.untouched = False
+
+    def _write(self, kept: Kept) -> None:
+        """Write a list's spec."""
+        contacts = [
+            f"{{{_identifier(who)}, reason: {reason}, {END}: {_spelled(end)}}}"
+            for who, (reason, end) in kept.wants.items()
+        ]
+        releases = [
+            f"{{{_identifier(who)}, basis: b, ticket: t, requestedBy: p, "
+            f"requestedAt: {zulu(each.asked)}"
+            + (f", {END}: {zulu(each.until)}}}" if each.until else "}")
+            for who, each in kept.releases.items()
+        ]
+        managed = [
+            f"{name}: {value if isinstance(value, str) else _spelled(value)}"
+            for name, value in kept.managed.items()
+        ]
+        (self.specs / f"{kept.key}.yaml").write_text(
+            LIST.format(
+                key=kept.key,
+                contacts=", ".join(contacts),
+                releases=", ".join(releases),
+                managed=", ".join(managed),
+            )
+        )
+
+
+@dataclass(kw_only=True)
+class Watch:
+    """One list while a run is at work on it: what may never be, whatever happens."""
+
+    kept: Kept
+    now: datetime
+    before: dict[str, Row] = field(init=False)
+    wanted: dict[str, Row] = field(init=False)
+    may_go: dict[str, Declared] = field(init=False)
+    end: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.before = live(self.kept.held, self.now)
+        self.wanted = self.kept.wanted(self.now)
+        self.may_go = self.kept.may_go(self.now)
+        self.end = _end(self.kept.settings)
+
+    def judge(self, rows: Rows, found: Settings) -> None:
+        """Look at the list as it is right now."""
+        shortened = {
+            who: rows.get(who)
+            for who, row in self.before.items()
+            if end_of(rows.get(who, ("", self.now))) < end_of(row)
+        }
+        assert not shortened.keys() & self.wanted.keys(), "somebody wanted was let go"
+        assert shortened.keys() <= self.may_go.keys(), "somebody was let go whom nobody declared"
+        assert len(shortened) <= MOST_RELEASES
+        for who, row in shortened.items():
+            assert row is not None
+            until = self.may_go[who].until
+            assert end_of(row) == max(until or self.now, self.now + AHEAD) or end_of(row) == until
+        cut = _end(found) < self.end
+        assert not cut or found[END] == self.kept.managed.get(END)
+        if shortened or cut:
+            for who, row in self.wanted.items():
+                assert end_of(rows.get(who, ("", self.now))) >= end_of(row), (
+                    "release before suppress"
+                )
+
+
+def _identifier(who: str) -> str:
+    return f"email: {who}" if "@" in who else f'phoneNumber: "{who}"'
+
+
+def _spelled(end: datetime | None) -> str:
+    return zulu(end) if end else "never"
+
+
+def test_model_and_service_live_through_the_same_times() -> None:
+    """As often as every run of the suite can afford, and the same each time."""
+    few = settings(max_examples=FEW, stateful_step_count=25, derandomize=True)
+
+    run_state_machine_as_test(Times, settings=few)
+
+
+@pytest.mark.scale
+def test_model_and_service_live_through_many_times() -> None:
+    """A hundred times as often, and never the same."""
+    many = settings(max_examples=100 * FEW, stateful_step_count=50)
+
+    run_state_machine_as_test(Times, settings=many)
