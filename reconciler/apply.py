@@ -22,6 +22,7 @@ from reconciler.contacts import batches
 from reconciler.delivery import Delivery, deliver
 from reconciler.errors import (
     EvidenceError,
+    Exit,
     InterruptedRunError,
     ReconcilerError,
     RequestRefusedError,
@@ -224,7 +225,9 @@ def _may_let_go(action: UpdateList | RowAction, work: Work) -> bool:
         if outcome.op in _SUPPRESSING and outcome.status is not Status.WITHHELD
     )
     if lost:
-        work.stand_back(f"{lost:,} contacts of the list could not be suppressed or amended", 6)
+        work.stand_back(
+            f"{lost:,} contacts of the list could not be suppressed or amended", Exit.PARTLY
+        )
     if not work.doubt:
         return True
     if isinstance(action, UpdateList):
@@ -266,7 +269,7 @@ def _again_and_sure(action: UpdateList | RowAction, work: Work) -> Reading | Non
     if again.doubt:
         work.stand_back(*doubtful(again))
     elif lost := verified(work, again)["missing"]:
-        work.stand_back(f"{lost:,} contacts that were written are not on the list", 6)
+        work.stand_back(f"{lost:,} contacts that were written are not on the list", Exit.PARTLY)
     return again if not work.doubt or _may_let_go(action, work) else None
 
 
@@ -330,7 +333,7 @@ def _of_batch(
     if made.error:
         status, code = Status.FAILED, made.error.exit_code
     elif made.rejections:
-        status, code = (Status.PARTLY if made.taken else Status.REJECTED), 6
+        status, code = (Status.PARTLY if made.taken else Status.REJECTED), Exit.PARTLY
     numbers = batch.column("row")
     return Outcome(
         key=work.listed.key,
@@ -373,7 +376,7 @@ def _read_back(work: Work) -> None:
             status=Status.DIFFERS if differs else Status.DONE,
             smallest=min(work.listed.size_before, work.smallest or 0),
             detail=differs and f"the list read back differs from what was written: {differs}",
-            exit_code=6 if differs else 0,
+            exit_code=Exit.PARTLY if differs else Exit.DONE,
         )
     )
     if work.lessons:

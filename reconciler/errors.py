@@ -6,9 +6,39 @@ counts, places and masked samples into the text.
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from enum import IntEnum
+from typing import ClassVar, Final, Literal
 
-PRECEDENCE = (130, 143, 64, 7, 1, 5, 4, 6, 3, 2, 0)
+
+class Exit(IntEnum):
+    """What a shell is told."""
+
+    DONE = 0
+    FAILED = 1
+    CHANGES = 2
+    DRIFT = 3
+    REFUSED = 4
+    STALE = 5
+    PARTLY = 6
+    INVALID = 7
+    MISUSED = 64
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+PRECEDENCE: Final = (
+    Exit.INTERRUPTED,
+    Exit.TERMINATED,
+    Exit.MISUSED,
+    Exit.INVALID,
+    Exit.FAILED,
+    Exit.STALE,
+    Exit.REFUSED,
+    Exit.PARTLY,
+    Exit.DRIFT,
+    Exit.CHANGES,
+    Exit.DONE,
+)
 """Where several exit codes apply, the first of these that does is the one returned."""
 
 STATE_HINT = "check the space, the rights and that name in the state directory"
@@ -49,7 +79,7 @@ class Problem:
 class ReconcilerError(Exception):
     """An error a user can act on: one line of what happened, one of what to do about it."""
 
-    exit_code: ClassVar[int] = 1
+    exit_code: ClassVar[int] = Exit.FAILED
     usual_hint: ClassVar[str] = ""
     """What to do about it where whoever raises it knows nothing better."""
 
@@ -98,31 +128,31 @@ class EngineError(ReconcilerError):
 class VersionConflictError(ReconcilerError):
     """A guarded write met a list that somebody else has changed (409, 412)."""
 
-    exit_code = 5
+    exit_code = Exit.STALE
 
 
 class StalePlanError(ReconcilerError):
     """A saved plan is expired, edited, or no longer what would be done."""
 
-    exit_code = 5
+    exit_code = Exit.STALE
 
 
 class LockHeldError(ReconcilerError):
     """Another run is working on this list."""
 
-    exit_code = 5
+    exit_code = Exit.STALE
 
 
 class SettingError(ReconcilerError):
     """A setting is invalid, or a path that was named does not exist."""
 
-    exit_code = 7
+    exit_code = Exit.INVALID
 
 
 class SpecError(ReconcilerError):
     """The specs have problems; all of them are in ``problems``, in the order of their places."""
 
-    exit_code = 7
+    exit_code = Exit.INVALID
 
     def __init__(self, message: str, *, problems: tuple[Problem, ...] = (), hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -132,21 +162,21 @@ class SpecError(ReconcilerError):
 class UsageError(ReconcilerError):
     """The command line asks for something that makes no sense."""
 
-    exit_code = 64
+    exit_code = Exit.MISUSED
 
 
 class InterruptedRunError(ReconcilerError):
     """Ctrl-C or SIGTERM; the batch in flight was finished and recorded."""
 
-    exit_code = 130
+    exit_code = Exit.INTERRUPTED
 
 
 class TerminatedRunError(InterruptedRunError):
     """SIGTERM."""
 
-    exit_code = 143
+    exit_code = Exit.TERMINATED
 
 
 def worst(codes: Iterable[int]) -> int:
     """Return the exit code that wins among ``codes``; 0 where there are none."""
-    return min(codes, key=PRECEDENCE.index, default=0)
+    return min(codes, key=PRECEDENCE.index, default=Exit.DONE)

@@ -14,7 +14,7 @@ from reconciler import ledger
 from reconciler.artifacts import Run
 from reconciler.contacts import evidence
 from reconciler.contacts.fates import Fates, columns, fates
-from reconciler.errors import worst
+from reconciler.errors import Exit, worst
 from reconciler.model import (
     Desired,
     ListPlan,
@@ -27,16 +27,15 @@ from reconciler.model import (
     WebhookResult,
 )
 
-_REFUSED: Final = 4
-_NAMES: Final = {
-    0: "done",
-    2: "done",
-    3: "drift",
-    4: "refused",
-    5: "conflict",
-    6: "partly",
-    130: "interrupted",
-    143: "interrupted",
+_NAMES: Final[Mapping[int, str]] = {
+    Exit.DONE: "done",
+    Exit.CHANGES: "done",
+    Exit.DRIFT: "drift",
+    Exit.REFUSED: "refused",
+    Exit.STALE: "conflict",
+    Exit.PARTLY: "partly",
+    Exit.INTERRUPTED: "interrupted",
+    Exit.TERMINATED: "interrupted",
 }
 
 
@@ -123,7 +122,7 @@ def exit_code(plan: Plan, outcomes: Sequence[Outcome] = ()) -> int:
     """Return the exit code that a plan and what became of it call for."""
     codes = [failure.exit_code for failure in plan.failures]
     codes += [outcome.exit_code for outcome in outcomes]
-    return worst(codes + [_REFUSED] * bool(plan.refusals))
+    return worst(codes + [Exit.REFUSED] * bool(plan.refusals))
 
 
 def close(run: Run, *, code: int, plan: Plan | None = None, done: Receipt | None = None) -> None:

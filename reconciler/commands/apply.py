@@ -11,14 +11,13 @@ from reconciler import plan as deciding
 from reconciler.artifacts import Run
 from reconciler.commands import frame, wiring
 from reconciler.commands.plan import refresh_option
-from reconciler.errors import StalePlanError, UsageError
+from reconciler.errors import Exit, StalePlanError, UsageError
 from reconciler.model import Overrides, Plan, Receipt
 from reconciler.saved import SavedPlan
 from reconciler.schema import nearest
 from reconciler.views import human, machine, markdown
 
 _SPECS: Final = (".yaml", ".yml")
-_DECLINED: Final = 1
 _QUESTION: Final = "Apply this plan? Only 'yes' is taken as a yes: "
 
 
@@ -95,7 +94,7 @@ def command(
             made = upshot.plan = deciding.suppress_only(made) if suppress_only else made
             run.write("plan.json", wiring.document(run, made, prepared.spec, chosen))
             if not _agreed(ctx, made, asking=not (made.empty or approved or auto_approve)):
-                upshot.code = _DECLINED
+                upshot.code = Exit.FAILED
                 return upshot.code
             if not approved:  # a question may have waited for long
                 now = prepared.plan(as_of=run.clock(), overrides=allowed)
@@ -185,7 +184,7 @@ def _agreed(ctx: click.Context, made: Plan, *, asking: bool) -> bool:
         frame.emit(
             ctx,
             human="",
-            machine=machine.plan(made, exit_code=_DECLINED),
+            machine=machine.plan(made, exit_code=Exit.FAILED),
             markdown=markdown.plan(made),
         )
     return False

@@ -23,7 +23,7 @@ from rich.text import Text
 import reconciler
 from reconciler import commands, sandbox
 from reconciler.commands import frame
-from reconciler.errors import ReconcilerError
+from reconciler.errors import Exit, ReconcilerError
 
 _STATE: Final = Path(".reconciler")
 _SPEC: Final = Path("specs/us-dnc.yaml")
@@ -33,7 +33,6 @@ _LOST: Final = ("+12125550101", "ada.moreno@example.com")
 _OPTED_OUT: Final = "+19175550199"
 
 _OK: Final = 0
-_DRIFT: Final = 3
 _INVALID: Final = 7
 
 
@@ -138,7 +137,7 @@ def _drift(teller: Teller) -> None:
         "Behind our back two contacts are removed, and an agent takes one opt-out. The two\n"
         "directions are not equal: a missing contact may be called against their will.",
     )
-    teller.run("drift", ends=_DRIFT)
+    teller.run("drift", ends=Exit.DRIFT)
     teller.heading("Heal", "The missing ones come back. The opt-out that the agent took is kept.")
     teller.run("apply", "--auto-approve")
 

@@ -1,19 +1,15 @@
 """``drift``: report how the service differs from the specs, by direction; read-only."""
 
 from pathlib import Path
-from typing import Final
 
 import click
 
 from reconciler import pipeline
 from reconciler.commands import frame, wiring
 from reconciler.drift import report
-from reconciler.errors import worst
+from reconciler.errors import Exit, worst
 from reconciler.model import Drift
 from reconciler.views import human, machine, markdown
-
-_DRIFT: Final = 3
-_FAILED: Final = 1
 
 
 @click.command("drift")
@@ -61,4 +57,4 @@ def _exit_code(found: Drift, fail_on: str) -> int:
     if fail_on == "any":
         drifted |= any(listed.surplus or listed.longer for listed in found.lists)
     codes = [failure.exit_code for failure in found.failures]
-    return worst([*codes, *[_DRIFT] * drifted, *[_FAILED] * partial])
+    return worst([*codes, *[Exit.DRIFT] * drifted, *[Exit.FAILED] * partial])

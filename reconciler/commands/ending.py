@@ -13,20 +13,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
 
 import click
 
 from reconciler.commands.flags import Globals
 from reconciler.commands.group import PROGRAM, VERBS
-from reconciler.commands.signals import INTERRUPTED
 from reconciler.config import STATE
-from reconciler.errors import Problem, ReconcilerError, SpecError
+from reconciler.errors import Exit, Problem, ReconcilerError, SpecError
 from reconciler.masking import clean_lines, scrub
-
-_MISUSED: Final = 64
-_ABSENT: Final = 7
-_CRASHED: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,19 +45,19 @@ def ending(error: BaseException) -> Ending:
                 code=error.exit_code, message=str(error), hint=error.hint, problems=problems
             )
         case click.ClickException():
-            code = _ABSENT if _names_absent_path(error) else _MISUSED
+            code = Exit.INVALID if _names_absent_path(error) else Exit.MISUSED
             hint = _usage_hint(error) if isinstance(error, click.UsageError) else ""
             return Ending(code=code, message=scrub(error.format_message()), hint=hint)
         case KeyboardInterrupt() | click.Abort():
             return Ending(
-                code=INTERRUPTED,
+                code=Exit.INTERRUPTED,
                 message="interrupted",
                 hint="what is in place stays; run it again for the rest",
             )
         case BrokenPipeError():
-            return Ending(code=_CRASHED)
+            return Ending(code=Exit.FAILED)
         case _:
-            return Ending(code=_CRASHED, message=_unexpected(error), crashed=True)
+            return Ending(code=Exit.FAILED, message=_unexpected(error), crashed=True)
 
 
 def trace(error: BaseException) -> str:

@@ -2,17 +2,14 @@
 
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 import click
 
 from reconciler import artifacts, pipeline, record
 from reconciler.commands import frame, wiring
-from reconciler.errors import SettingError, UsageError
+from reconciler.errors import Exit, SettingError, UsageError
 from reconciler.times import parse_time
 from reconciler.views import human, machine, markdown
-
-_CHANGES: Final = 2
 
 
 class Time(click.ParamType[datetime]):
@@ -81,7 +78,7 @@ def command(
         if out:
             with frame.as_user(ctx):
                 artifacts.replace(out, document)
-        changes = _CHANGES if detailed_exitcode and not made.empty else 0
+        changes = Exit.CHANGES if detailed_exitcode and not made.empty else Exit.DONE
         upshot.code = record.exit_code(made) or changes
         frame.emit(
             ctx,

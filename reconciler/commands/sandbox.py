@@ -7,8 +7,8 @@ import click
 
 from reconciler import sandbox
 from reconciler.commands import frame
-from reconciler.commands.signals import TERMINATED
 from reconciler.config import STATE
+from reconciler.errors import Exit
 from reconciler.views import machine
 
 _EPILOG: Final = "\n\n".join(f"\b\n{part}" for part in sandbox.GRAMMAR.split("\n\n"))
@@ -50,7 +50,7 @@ def command(
 
     database.absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     sandbox.serve(database, host=host, port=port, faults=faults, ready=ready)
-    return TERMINATED  # nothing but a signal ends it; of Ctrl-C the frame knows, and that wins
+    return Exit.TERMINATED  # nothing but a signal ends it; of Ctrl-C the frame knows, and that wins
 
 
 def _default(ctx: click.Context) -> Path:

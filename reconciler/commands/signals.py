@@ -12,10 +12,9 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final, Self, TypeAlias
 
-INTERRUPTED: Final = 130
-TERMINATED: Final = 143
+from reconciler.errors import Exit
 
-_CODES: Final = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+_CODES: Final = {signal.SIGINT: Exit.INTERRUPTED, signal.SIGTERM: Exit.TERMINATED}
 _FINISHING: Final = b"\nFinishing what is in flight. Once more to stop at once.\n"
 _Before: TypeAlias = dict[signal.Signals, object]
 

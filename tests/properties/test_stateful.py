@@ -85,7 +85,7 @@ keys = st.sampled_from(KEYS)
 addresses = st.sampled_from(ADDRESSES)
 reasons = st.sampled_from(REASONS[:2])
 ends = st.sampled_from((None, *(timedelta(hours=hours) for hours in (-1, 0.5, 5, 72, 720))))
-deaths = st.builds(Death, nth=st.integers(1, 24), effect=st.booleans())
+deaths = st.builds(Death, nth=st.integers(1, 16), effect=st.booleans())
 list_settings = st.sampled_from(
     (
         ("name", "Nobody calls"),
@@ -337,9 +337,19 @@ class Times(RuleBasedStateMachine):
         """Plan and apply."""
         self._apply()
 
-    @rule(deaths=st.dictionaries(keys, deaths, min_size=1))
-    def run_and_die(self, deaths: Mapping[str, Death]) -> None:
-        """Plan and apply, until the process dies at a request for one of the lists."""
+    @rule(deaths=st.dictionaries(keys, deaths, min_size=1), key=keys, who=addresses, ends=ends)
+    def want_and_die(
+        self, deaths: Mapping[str, Death], key: str, who: str, ends: timedelta | None
+    ) -> None:
+        """Want somebody, and run until the process dies at a request for one of the lists."""
+        self.declare(key=key, who=who, reason=REASONS[0], ends=ends)
+        self._apply(deaths=deaths)
+
+    @rule(deaths=st.dictionaries(keys, deaths, min_size=1), key=keys, who=addresses)
+    def release_and_die(self, deaths: Mapping[str, Death], key: str, who: str) -> None:
+        """Let somebody go who is on the list, and die likewise."""
+        self.stranger_writes(key=key, who=who, reason=REASONS[0], ends=None)
+        self.release(key=key, who=who, ends=None, unwant=True)
         self._apply(deaths=deaths)
 
     @rule()
