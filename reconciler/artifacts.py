@@ -24,7 +24,7 @@ from typing import Any, Final, get_args
 
 import orjson
 
-from reconciler import __version__
+from reconciler import __version__, disk
 from reconciler.contacts.engine import Engine
 from reconciler.errors import EvidenceError
 from reconciler.masking import INVISIBLE, scrub
@@ -122,36 +122,24 @@ def private(folder: Path) -> Path:
         EvidenceError: it cannot be made.
     """
     try:
-        for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
-            missing.mkdir(mode=0o700, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        return disk.private(folder)
     except OSError as error:
         raise _unwritable(folder, error) from error
-    return folder
 
 
 def write_once(path: Path, data: bytes) -> Path:
-    """Put a new file in place whole: temporary name, fsync, then a name nobody had.
+    """Put a new file in place whole, under a name that nobody had.
 
     Raises:
         NameTakenError: the file exists.
         EvidenceError: it cannot be written.
     """
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(draft, path)
-        _sync_folder(path.parent)
+        disk.create(path, data)
     except FileExistsError as error:
         raise NameTakenError(f"{path} is there already") from error
     except OSError as error:
         raise _unwritable(path, error) from error
-    finally:
-        with suppress(OSError):
-            draft.unlink()
     return path
 
 
@@ -275,14 +263,6 @@ def _commit(root: Path) -> str | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return asked.stdout.strip() or None
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _unwritable(path: Path, error: OSError) -> EvidenceError:

@@ -6,7 +6,6 @@ change. Anything else is forgotten and read again. It never decides on a release
 """
 
 import hashlib
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,8 +14,8 @@ from typing import Final
 
 import orjson
 
-from reconciler.artifacts import private, sha256
-from reconciler.errors import EvidenceError
+from reconciler import disk
+from reconciler.artifacts import sha256
 from reconciler.model import RemoteList, Table
 from reconciler.times import parse_time, zulu
 
@@ -79,8 +78,8 @@ class Shelf:
 
     def remember(self, remote: RemoteList, table: Table, *, now: datetime) -> None:
         """Keep a table that was read whole. A full disk costs the memory, not the run."""
-        with suppress(OSError, EvidenceError):
-            _replace(
+        with suppress(OSError):
+            self._keep(
                 self._note,
                 {
                     "version": remote.version,
@@ -95,16 +94,9 @@ class Shelf:
 
     def learn(self, *, moves: bool) -> None:
         """Keep whether this tenant moved a list's version; one that once did not stays doubtful."""
-        with suppress(OSError, EvidenceError):
-            _replace(self._lesson, {"moves": moves and self.moves is not False})
+        with suppress(OSError):
+            self._keep(self._lesson, {"moves": moves and self.moves is not False})
 
-
-def _replace(path: Path, content: object) -> None:
-    private(path.parent)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    try:
-        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(orjson.dumps(content))
-        draft.rename(path)
-    finally:
-        draft.unlink(missing_ok=True)
+    def _keep(self, path: Path, content: object) -> None:
+        disk.private(self.folder)
+        disk.replace(path, orjson.dumps(content))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from reconciler import regular
+from reconciler import disk, regular
 from reconciler.errors import SettingError
 from reconciler.masking import printable
 
@@ -136,29 +136,16 @@ def pseudonym_key(settings: Installation) -> bytes:
         return _long_enough(secret(settings.pseudonym_key).encode(), settings.pseudonym_key)
     path = settings.state / "pseudonym.key"
     try:
-        settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        disk.private(settings.state)
         if not path.exists():
-            _offer(path, secrets.token_hex(32).encode())
+            with suppress(FileExistsError):  # another process was first: its key is the one
+                disk.create(path, secrets.token_hex(32).encode() + b"\n")
         return _long_enough(regular.read(path, limit=_SECRET).strip(), str(path))
     except OSError as error:
         raise SettingError(
             f"the pseudonym key {path} cannot be made or read: {error.strerror}",
             hint="check the space and the rights of the state directory",
         ) from error
-
-
-def _offer(path: Path, key: bytes) -> None:
-    """Put a key in place whole, unless another process was first: then its key is the one."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            file.write(key + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _long_enough(key: bytes, where: str) -> bytes:

@@ -5,7 +5,6 @@ on a machine that lost its power. Nothing is taken up where it stopped, since th
 at the service itself. It never touches a run that lives, and never changes what a run wrote.
 """
 
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -16,13 +15,11 @@ from typing import Any, Final
 
 import orjson
 
-from reconciler import journal, ledger, locks
+from reconciler import disk, journal, ledger, locks
 from reconciler.artifacts import NameTakenError, Run
 from reconciler.times import parse_time
 
 OUTCOME: Final = "interrupted"
-_DRAFT: Final = re.compile(r"\..+\.[0-9a-f]{8}")
-"""Names that files have until they are whole."""
 
 
 def settle(run: Run) -> None:
@@ -175,6 +172,6 @@ def _summary(remains: _Remains) -> str:
 def _sweep(drafts: Iterator[Path]) -> None:
     """Remove files that never became whole; they may hold addresses."""
     for draft in drafts:
-        if _DRAFT.fullmatch(draft.name) and draft.is_file():
+        if disk.DRAFT.fullmatch(draft.name) and draft.is_file():
             with suppress(OSError):
                 draft.unlink()

@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import orjson
 
+from reconciler import disk
 from reconciler.errors import EvidenceError
 
 
@@ -36,7 +37,7 @@ class Journal:
         try:
             flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND
             self._file = os.open(self._path, flags, 0o600)
-            _sync(self._path.parent)
+            disk.settle(self._path.parent)
         except OSError as error:
             raise EvidenceError(f"{self._path} cannot be made: {error.strerror}") from error
         return self
@@ -114,15 +115,6 @@ def _line(raw: bytes) -> Mapping[str, Any] | None:
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return None
     return line if isinstance(line, dict) and seal(orjson.dumps(line)) == raw else None
-
-
-def _sync(folder: Path) -> None:
-    """Put a new file's name on disk: without it the file is lost, however whole."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write_whole(handle: int, data: bytes) -> None:

@@ -15,7 +15,7 @@ JSON = b'{"email": "a@example.com"}\n'
 
 def gz(content: bytes) -> bytes:
     """Return content packed with gzip."""
-    return gzip.compress(content)
+    return gzip.compress(content, mtime=0)
 
 
 def zst(content: bytes) -> bytes:

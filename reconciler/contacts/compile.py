@@ -22,8 +22,6 @@ What can be wrong with contacts (a code never changes its meaning):
   changed while it was read, ``-126`` warning: a file holds not a single contact.
 """
 
-import os
-import secrets
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +31,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
+from reconciler import disk
 from reconciler.contacts import cells, findings, normalise, sources
 from reconciler.contacts.engine import Engine
 from reconciler.contacts.ingest import FOREVER, at_rest, literal, scalar, seconds
@@ -342,23 +341,17 @@ def _write_invalid(session: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Write every invalid row for those who may see it, in cells that do nothing."""
     session.execute(cells.MACRO)
     _private(path.parent)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        os.close(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        session.execute(_ALL_INVALID, {"into": str(draft)})
-        draft.replace(path)
+        with disk.draft(path) as held:
+            session.execute(_ALL_INVALID, {"into": str(held)})
+            disk.adopt(held, path)
     except OSError as error:
         raise EngineError(f"cannot write {path}: {error.strerror}", hint=STATE_HINT) from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _private(folder: Path) -> None:
-    """Make a folder, and those above it, that only its owner may look into."""
     try:
-        for missing in reversed([one for one in (folder, *folder.parents) if not one.exists()]):
-            missing.mkdir(mode=0o700, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        disk.private(folder)
     except OSError as error:
         raise EngineError(
             f"cannot make the folder {folder}: {error.strerror}", hint=STATE_HINT

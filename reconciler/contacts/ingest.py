@@ -5,9 +5,7 @@ stands here too. It never judges whether a list was read completely, and never d
 that it cannot read: such a row is opaque.
 """
 
-import os
 import re
-import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +14,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
+from reconciler import disk
 from reconciler.contacts import normalise
 from reconciler.contacts.engine import Engine
 from reconciler.errors import STATE_HINT, EngineError
@@ -191,17 +190,12 @@ def at_rest(session: duckdb.DuckDBPyConnection, query: str, path: Path, /, **val
     Raises:
         EngineError: the file cannot be written.
     """
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        rows = scalar(session, _COPY.format(query), into=str(fresh), **values)
-        _to_disk(fresh)
-        fresh.replace(path)
-        _to_disk(path.parent)
+        with disk.draft(path) as held:
+            rows = scalar(session, _COPY.format(query), into=str(held), **values)
+            disk.adopt(held, path)
     except OSError as error:
         raise EngineError(f"cannot write {path}: {error.strerror}", hint=STATE_HINT) from error
-    finally:
-        fresh.unlink(missing_ok=True)
     return rows
 
 
@@ -219,12 +213,3 @@ def literal(path: Path) -> str:
 def seconds(moment: datetime) -> int:
     """Return whole seconds since 1970 UTC, rounded down: an end is past it if it is greater."""
     return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(seconds=1)
-
-
-def _to_disk(path: Path) -> None:
-    """Wait until a file, or a folder's list of names, has reached the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
