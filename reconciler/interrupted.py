@@ -17,6 +17,7 @@ import orjson
 
 from reconciler import disk, journal, ledger, locks
 from reconciler.artifacts import NameTakenError, Run
+from reconciler.errors import EvidenceError
 from reconciler.times import parse_time
 
 OUTCOME: Final = "interrupted"
@@ -64,9 +65,8 @@ class _Remains:
 def _settle(folder: Path, run: Run) -> None:
     """Write down one run of which the process is gone."""
     _sweep(folder.rglob(".*"))
-    if not (folder / "run.json").exists():  # it did not come so far as to do anything
-        with suppress(OSError):
-            folder.rmdir()
+    if not any(folder.iterdir()):  # it did not come so far as to do anything
+        folder.rmdir()
         return
     head = _document(folder / "run.json")
     dead = replace(
@@ -123,11 +123,12 @@ def _count(step: _Step, rows: int, answer: Mapping[str, Any] | None) -> None:
 def _requests(path: Path) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any] | None]]:
     """Yield each request of a journal with its answer; ``None`` where none was written down."""
     asked: dict[int, Mapping[str, Any]] = {}
-    for line in journal.replay(path) if path.exists() else ():
-        if line["event"] == "intent":
-            asked[line["number"]] = line
-        else:
-            yield asked.pop(line["intent"]), line
+    with suppress(EvidenceError):  # there is none, or none that can be read
+        for line in journal.replay(path):
+            if line["event"] == "intent":
+                asked[line["number"]] = line
+            else:
+                yield asked.pop(line["intent"]), line
     for left in asked.values():
         yield left, None
 

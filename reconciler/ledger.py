@@ -133,6 +133,8 @@ class Past:
     """The remote id under which each of our lists was last seen."""
     doubt: str = ""
     """Why the ledger may not be whole; then it is not known which releases are spent."""
+    strange: str = ""
+    """Why what it says of releases cannot be read, however whole it is."""
 
     def doubted(self, now: datetime) -> frozenset[str]:
         """Return the keys of releases of which nothing tells any more what became of them.
@@ -158,10 +160,11 @@ def past(state: Path, *, key: str = "", since: datetime | None = None) -> Past:
     sent: dict[str, datetime] = {}
     known: dict[str, str] = {}
     doubts: list[str] = []
+    strange = ""
     for held in _links(state / "ledger", doubts.append):
         spent.update(held["spent"])
         if key and _foreign(held, key, since):
-            doubts.append(f"ledger file {held['number']} was written under another pseudonym key")
+            strange = f"ledger file {held['number']} was written under another pseudonym key"
         known |= held["lists"]
         for release in (*held["spent"], *held["kept"]):
             sent.pop(release, None)
@@ -174,6 +177,7 @@ def past(state: Path, *, key: str = "", since: datetime | None = None) -> Past:
         ended=frozenset(ended),
         known=known,
         doubt=next(iter(doubts), ""),
+        strange=strange,
     )
 
 

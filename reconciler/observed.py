@@ -51,6 +51,8 @@ class Look:
     """Remote ids of lists seen before, by key."""
     ledger_doubt: str = ""
     """Why the ledger may not be whole; empty where it is."""
+    release_doubt: str = ""
+    """Why what it says of releases cannot be read; what it says of lists can."""
     fresh: bool
     """Whether every list is to be read, remembered or not."""
 
@@ -166,7 +168,7 @@ def _measured(wanted: DesiredList, reading: Reading, reader: Reader, look: Look)
         cut_short=_cut_short(wanted, reading.remote, look) if not lapsed else 0,
         incomplete_because=reading.doubt,
         known_id=look.known.get(wanted.spec.name),
-        ledger_doubt=look.ledger_doubt,
+        ledger_doubt=look.ledger_doubt or look.release_doubt,
     )
 
 

@@ -96,7 +96,12 @@ def prepare(
         invalid_into=lambda key: run.tables(key) / "invalid.csv",
     )
     look = observing.Look(
-        run=run, as_of=as_of, known=past.known, ledger_doubt=past.doubt, fresh=fresh
+        run=run,
+        as_of=as_of,
+        known=past.known,
+        ledger_doubt=past.doubt,
+        release_doubt=past.strange,
+        fresh=fresh,
     )
     observed = observing.observe(desired, reader=reader, look=look)
     record.observation(loaded, desired, observed, run=run)

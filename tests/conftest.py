@@ -62,7 +62,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         if isinstance(report, pytest.TestReport) and report.when == "call"
     ]
     pairs, lost = (
-        [value for properties in told for name, value in properties if name == wanted]
+        [value for each in told for name, value in each if name == wanted and type(value) is int]
         for wanted in ("fault pairs", "fault losses")
     )
     if pairs:

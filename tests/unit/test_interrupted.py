@@ -225,6 +225,28 @@ def test_a_damaged_beginning_stops_nobody(tmp_path: Path, content: bytes) -> Non
     assert ["interrupted"] == [line["outcome"] for line in lines(tmp_path)]
 
 
+def test_a_run_that_lost_its_beginning_is_named_by_what_is_left(tmp_path: Path) -> None:
+    """Its journal counts all the same; one that cannot be read is as none."""
+    dead = left_behind(tmp_path)
+    with Journal(dead.folder / "journal.jsonl") as journal:
+        journal.outcome(journal.intent({**ASKED, "rows": 100}), TAKEN)
+    (dead.folder / "run.json").unlink()
+
+    told = settled(tmp_path)
+
+    assert [f"run {DEAD} (unknown) was interrupted: us-dnc: 100 suppress"] == told
+
+
+def test_a_journal_that_cannot_be_read_stops_nobody(tmp_path: Path) -> None:
+    """The run is named without it."""
+    dead = left_behind(tmp_path)
+    (dead.folder / "journal.jsonl").mkdir()
+
+    told = settled(tmp_path)
+
+    assert [f"run {DEAD} (apply) was interrupted: it had changed nothing"] == told
+
+
 def test_whoever_names_it_may_be_interrupted_too(tmp_path: Path) -> None:
     """The one after finds the remains written and adds the line."""
     dead = left_behind(tmp_path)

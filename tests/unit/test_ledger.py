@@ -281,10 +281,10 @@ def test_releases_under_another_key_leave_a_doubt(
         ledger.releasing(run, ["x"])
         mine = ledger.past(tmp_path, key=run.engine.fingerprint, since=NOW)
 
-    doubt = ledger.past(tmp_path, key=key, since=since).doubt
+    other = ledger.past(tmp_path, key=key, since=since)
 
-    assert "" == mine.doubt
-    assert "ledger file 2 was written under another pseudonym key" * doubtful == doubt
+    assert ("", "", "") == (mine.doubt, mine.strange, other.doubt)
+    assert "ledger file 2 was written under another pseudonym key" * doubtful == other.strange
 
 
 def test_releases_under_our_own_key_leave_none_however_many_follow(tmp_path: Path) -> None:
