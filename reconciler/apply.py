@@ -186,22 +186,30 @@ def _written(work: Work) -> bool:
 
 
 def _longer_now(action: Suppress | Amend, work: Work) -> frozenset[int]:
-    """Rows that may not be sent since the list moved: it now suppresses them for longer.
+    """Rows that may not be sent: the list now suppresses them, or who shares their contact, longer.
 
     A write never shortens what it did not see, so after a partial read only rows without an end
-    are sent.
+    are sent, and of those none that shared a contact with somebody when the list was last whole.
     """
-    if work.moved is None:
-        return frozenset()
-    engine, moved = work.run.engine, work.moved
-    longer = batches.longer(
-        engine, action.rows, moved.table, complete=moved.complete, as_of=work.now()
+    seen = [(work.moved.table, work.moved.complete)] if work.moved else []
+    last = None if work.listed.complete else work.shelf.last
+    seen += [(last, True)] if last else []
+    longer = sorted(
+        {
+            row
+            for table, whole in seen
+            for row in batches.longer(
+                work.run.engine, action.rows, table, complete=whole, as_of=work.now()
+            )
+        }
     )
     if longer:
         why = "the list has changed, and a write might shorten what it now suppresses"
+        if last:
+            why = "the list was not read whole, and a write might drop who shares these contacts"
         code = VersionConflictError.exit_code
         work.outcomes.append(
-            withheld(action, work, rows=len(longer), why=why, changed=longer, code=code)
+            withheld(action, work, rows=len(longer), why=why, changed=tuple(longer), code=code)
         )
     return frozenset(longer)
 

@@ -76,6 +76,16 @@ class Shelf:
             return None
         return table if believed else None
 
+    @property
+    def last(self) -> Table | None:
+        """The list as it was last read whole, however long ago; not what it holds now."""
+        try:
+            note = orjson.loads(self._note.read_bytes())
+            table = Table(path=self.folder / note["file"], rows=note["rows"], digest=note["digest"])
+            return table if sha256(table.path) == note["sha256"] else None
+        except (OSError, KeyError, TypeError, ValueError):
+            return None
+
     def remember(self, remote: RemoteList, table: Table, *, now: datetime) -> None:
         """Keep a table that was read whole. A full disk costs the memory, not the run."""
         with suppress(OSError):

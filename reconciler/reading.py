@@ -42,7 +42,7 @@ def read(run: Run, reader: Reader, remote: RemoteList, *, key: str, region: str 
 
     Complete means: as many rows as every page's total and the list's own count say, none of them
     twice, and one version from before the first page to after the last. A check that cannot be
-    made has failed.
+    made has failed. Of tries that all failed the one that saw most counts.
 
     Args:
         run: whose engine and cache are used.
@@ -55,12 +55,14 @@ def read(run: Run, reader: Reader, remote: RemoteList, *, key: str, region: str 
         AuthError, ForbiddenError, NotFoundError: the list may not be read at all.
         ServiceError: not even its metadata can be had.
     """
-    for _ in range(TRIES):
-        reading = _once(run, reader, remote, key=key, region=region)
-        if reading.complete:
+    fullest = latest = _once(run, reader, remote, key=key, region=region)
+    for _ in range(TRIES - 1):
+        if fullest.complete:
             break
-        remote = reading.remote
-    return reading
+        latest = _once(run, reader, latest.remote, key=key, region=region)
+        if latest.complete or latest.table.rows >= fullest.table.rows:
+            fullest = latest
+    return fullest
 
 
 def _once(run: Run, reader: Reader, before: RemoteList, *, key: str, region: str | None) -> Reading:

@@ -880,6 +880,22 @@ def test_after_a_plan_for_a_list_read_in_part_the_rest_is_not_missed(
     assert dict.fromkeys((*endless, CYD)) == scene.ends()
 
 
+def test_after_a_partial_read_nobody_is_written_who_shared_a_contact(play: Scene) -> None:
+    """A write to one half would drop the other, of whom nobody knows any more."""
+    scene = play(Contact(email=ADA, phone=P), contacts=wants(ADA, BOB))
+    scene.plan()
+    scene.world.before = on("pages", raises(ServiceError("it is down")), nth=0)
+    made = scene.plan()
+    scene.world.before = on("nothing", raises(ServiceError("never")))
+
+    outcomes = scene.apply(made)
+
+    assert [("suppress", "withheld", 5), ("suppress", "done", 0), ("ReadBack", "done", 0)] == told(
+        outcomes
+    )
+    assert {ADA: None, P: None, BOB: None} == scene.ends()
+
+
 def test_a_list_that_cannot_be_read_back_is_a_failure(play: Scene) -> None:
     """Whether it holds what was written is not known."""
     scene = play(contacts=wants(ADA))

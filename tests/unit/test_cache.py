@@ -200,3 +200,21 @@ def test_a_memory_that_cannot_be_kept_costs_the_memory_alone(tmp_path: Path) -> 
 
     assert shelf.recall(remote(version='"2"'), now=NOW) is None
     assert nowhere.recall(remote(), now=NOW) is None
+
+
+def test_the_last_whole_reading_is_known_however_old_it_is(tmp_path: Path) -> None:
+    """It says who was there, not who is."""
+    shelf, table = kept(tmp_path)
+
+    assert table == shelf.last
+    assert shelved(tmp_path / "elsewhere").last is None
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"file": 3}', b"two rows"])
+def test_a_last_reading_that_is_damaged_is_none(tmp_path: Path, content: bytes) -> None:
+    """Its note or its table."""
+    shelf, table = kept(tmp_path)
+    damaged = table.path if content == b"two rows" else note(tmp_path)
+    damaged.write_bytes(content)
+
+    assert shelf.last is None

@@ -105,9 +105,10 @@ def seen(
     fresh: bool = True,
     known: Mapping[str, str] | None = None,
     as_of: datetime = NOW,
+    doubts: Mapping[str, str] | None = None,
 ) -> Observed:
     """Look at the service."""
-    look = Look(run=run, as_of=as_of, known=known or {}, fresh=fresh)
+    look = Look(run=run, as_of=as_of, known=known or {}, fresh=fresh, **doubts or {})
     way: Any = (lambda _: reader) if isinstance(reader, World) else reader
     return observe(wanted, reader=way, look=look)
 
@@ -135,6 +136,21 @@ def test_a_list_that_the_ledger_knows_and_the_service_no_longer_has_is_refused(r
 
     assert "7f3e2c" == found.lists["us-dnc"].known_id
     assert (["list-gone"], True) == ([one.rule for one in made.refusals], made.empty)
+
+
+@pytest.mark.parametrize("there", [True, False])
+@pytest.mark.parametrize("doubt", ["ledger_doubt", "release_doubt"])
+def test_what_is_doubtful_of_releases_alone_keeps_no_list_from_being_made(
+    run: Run, doubt: str, *, there: bool
+) -> None:
+    """A changed key says nothing against what the ledger knows of lists."""
+    identity = {"list_id": LIST, "create": False} if there else {"list_id": None, "create": True}
+    wanted = compiled(run, declared(**identity))
+
+    found = seen(run, wanted, World(exists=there), doubts={doubt: "doubtful"}).lists["us-dnc"]
+
+    withheld = there or doubt == "ledger_doubt"
+    assert "doubtful" * withheld == found.ledger_doubt
 
 
 @pytest.mark.parametrize("list_id", [None, "another"])

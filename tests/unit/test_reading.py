@@ -146,6 +146,16 @@ def test_contacts_that_share_one_of_two_identifiers_are_not_one(run: Run) -> Non
     assert "" == found.doubt
 
 
+def test_of_tries_that_all_failed_the_fullest_counts(run: Run) -> None:
+    """The more is known of a list, the less is written to it blindly."""
+    broken = ServiceError("it is down")
+    service = Told([(broken,), (page(ADA, BOB), broken), (page(ADA), broken)])
+
+    found = reading(run, service)
+
+    assert (2, TRIES, False) == (found.table.rows, service.walked, found.complete)
+
+
 def test_totals_alone_or_a_count_alone_will_do(run: Run) -> None:
     """A service need not say it twice, but at least once."""
     by_total = Told([WHOLE], after=[remote(count=None)])
