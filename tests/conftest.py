@@ -5,6 +5,7 @@ test.
 """
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 
@@ -31,6 +32,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="fail, instead of skipping, a test whose program is not installed",
     )
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C be heard: a shell that starts the suite in the background has it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -63,8 +63,8 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Suggest the nearest verb where there is none of that name.
 
-        A variable of the verb that no flag reads is misuse too: ``…_SUPRESS_ONLY`` must not go
-        unheard, and an override does not come from the environment.
+        A variable of the verb that belongs to no flag is misuse too: ``…_SUPRESS_ONLY`` must not
+        go unheard. One of an override is not read, which is said.
         """
         name = args[0]
         if name not in VERBS and not name.startswith("-"):
@@ -114,15 +114,12 @@ def _check_variables(ctx: click.Context, verb: str, command: click.Command) -> N
         for option in command.params
         if isinstance(option, click.Option)
     }
-    for variable, held in sorted(os.environ.items()):
-        if variable.startswith(prefix) and held and not read.get(variable):
-            why = "is for the command line alone" if variable in read else "belongs to no flag"
-            near = (
-                ""
-                if variable in read
-                else _nearest(variable, [name for name in read if read[name]])
-            )
-            raise click.UsageError(f"The variable {variable} {why}.{near}", ctx=ctx)
+    for variable in sorted(name for name, held in os.environ.items() if held):
+        if variable in read and not read[variable]:
+            click.echo(f"warning: {variable} is not read: give that flag yourself", err=True)
+        elif variable.startswith(prefix) and variable not in read:
+            near = _nearest(variable, [name for name in read if read[name]])
+            raise click.UsageError(f"The variable {variable} belongs to no flag.{near}", ctx=ctx)
 
 
 def _nearest(word: str, known: Sequence[str]) -> str:

@@ -168,7 +168,7 @@ def declare(place: Workplace, lists: tuple[Declared, ...]) -> None:
     place.policy("maxReleases: {share: 100%, count: 1000000}")
     for each in lists:
         place.write(f"contacts/{each.key}.csv", "\n".join(_lines(each)) + "\n")
-        identity = f"listId: {each.list_id}" if each.pinned else "create: true"
+        identity = f"listId: {each.list_id}" if each.pinned else f"create: {not each.held}".lower()
         place.declare(name=each.key, identity=identity, more="\n".join(_more(each)) + "\n")
 
 

@@ -46,7 +46,7 @@ def tried(grounds: dict[bool, Ground], data: st.DataObject) -> list[str]:
     return ground.tried(*runs)[1]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_faults_in_any_combination_lose_nobody(
     grounds: dict[bool, Ground], data: st.DataObject
