@@ -442,7 +442,7 @@ def _spelled(end: datetime | None) -> str:
 
 def test_model_and_service_live_through_the_same_times() -> None:
     """As often as every run of the suite can afford, and the same each time."""
-    few = settings(SLOWLY, max_examples=FEW, stateful_step_count=15, derandomize=True)
+    few = settings(SLOWLY, max_examples=FEW, stateful_step_count=12, derandomize=True)
 
     run_state_machine_as_test(Times, settings=few)
 

@@ -9,6 +9,7 @@ from reconciler.errors import (
     Place,
     Problem,
     ReconcilerError,
+    ServiceError,
     SpecError,
     worst,
 )
@@ -88,3 +89,14 @@ def test_every_error_has_an_exit_code_that_scripts_know() -> None:
     unknown = [kind.__name__ for kind in kinds if kind.exit_code not in errors.PRECEDENCE]
 
     assert unknown == []
+
+
+@pytest.mark.parametrize("untouched", [True, False])
+def test_a_failure_of_the_service_says_whether_it_may_have_done_anything(
+    *, untouched: bool
+) -> None:
+    """Unless it is certain, it may have."""
+    error = ServiceError("it is down", hint="later", untouched=untouched)
+
+    assert ("it is down", "later", untouched) == (str(error), error.hint, error.untouched)
+    assert not ServiceError("it is down").untouched
