@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
@@ -59,32 +59,34 @@ class Shelf:
 
     def recall(self, remote: RemoteList, *, now: datetime) -> Table | None:
         """Return the remembered table if it is certainly still what the list holds."""
+        note = self._noted()
         try:
-            note = orjson.loads(self._note.read_bytes())
-            table = Table(path=self.folder / note["file"], rows=note["rows"], digest=note["digest"])
             same = (remote.version, remote.count) == (note["version"], note["count"])
             young = timedelta() <= now - parse_time(note["read"]) < _MAX_AGE
-            believed = (
-                remote.version
-                and same
-                and young
-                and self.moves
-                and remote.count is not None
-                and sha256(table.path) == note["sha256"]
-            )
-        except (OSError, AttributeError, KeyError, TypeError, ValueError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             return None
-        return table if believed else None
+        sure = remote.version and same and young and self.moves and remote.count is not None
+        return self._table(note) if sure else None
 
     @property
     def last(self) -> Table | None:
         """The list as it was last read whole, however long ago; not what it holds now."""
+        return self._table(self._noted())
+
+    def _table(self, note: Any) -> Table | None:
+        """Return the table that a note speaks of, if its file is as it was."""
         try:
-            note = orjson.loads(self._note.read_bytes())
             table = Table(path=self.folder / note["file"], rows=note["rows"], digest=note["digest"])
             return table if sha256(table.path) == note["sha256"] else None
         except (OSError, KeyError, TypeError, ValueError):
             return None
+
+    def _noted(self) -> Any:
+        """Return what the note says, whatever that is; nothing where it cannot be read."""
+        try:
+            return orjson.loads(self._note.read_bytes())
+        except (OSError, ValueError):
+            return {}
 
     def remember(self, remote: RemoteList, table: Table, *, now: datetime) -> None:
         """Keep a table that was read whole. A full disk costs the memory, not the run."""
