@@ -33,6 +33,10 @@ _FILES: Final = MappingProxyType(
 )
 KINDS: Final = tuple(_FILES)
 """What a document can declare."""
+_ITEMS: Final = MappingProxyType({"contacts": "contact", "releases": "release"})
+"""What a list may declare many of, and the definition each of them is judged by."""
+_Doubtful: TypeAlias = tuple[str, int, Any]
+"""One of many: the key it stands under, its index, itself."""
 
 _SHOWN: Final = 40
 """Characters of a value that a message shows, at most."""
@@ -58,8 +62,8 @@ class Fault:
 def check(document: Any, kind: str, *, most: int = sys.maxsize) -> tuple[Fault, ...]:
     """Return everything in a document that the schema of its kind does not allow.
 
-    Inline contacts that are certain to be valid are not shown to the schema one by one: a spec
-    may hold a hundred thousand of them.
+    Inline contacts and releases that are certain to be valid are not shown to the schema one by
+    one: a spec may hold a hundred thousand of them.
 
     Args:
         document: plain data: mappings with text keys, lists, texts, numbers, booleans, ``None``.
@@ -82,13 +86,13 @@ def check(document: Any, kind: str, *, most: int = sys.maxsize) -> tuple[Fault, 
     return tuple(sorted(faults, key=_order))
 
 
-def _faults(rest: Any, doubtful: Iterable[tuple[int, Any]], kind: str) -> Iterator[Fault]:
+def _faults(rest: Any, doubtful: Iterable[_Doubtful], kind: str) -> Iterator[Fault]:
     """Yield faults as they are found, some of them more than once."""
     for error in _validator(kind).iter_errors(rest):
         yield from _of(error)
-    for index, contact in doubtful:
-        for error in _contact_validator().iter_errors(contact):
-            yield from _of(error, prefix=("spec", "contacts", index))
+    for key, index, item in doubtful:
+        for error in _item_validator(_ITEMS[key]).iter_errors(item):
+            yield from _of(error, prefix=("spec", key, index))
 
 
 def text(kind: str) -> str:
@@ -152,38 +156,49 @@ def named(name: str) -> str:
 # ---------------------------------------------------------------- contacts, many of them
 
 
-def _set_aside(document: Any) -> tuple[Any, tuple[tuple[int, Any], ...]]:
-    """Return a list's document without its contacts, and those that the schema has to judge."""
+def _set_aside(document: Any) -> tuple[Any, tuple[_Doubtful, ...]]:
+    """Return a list's document without its items, and those that the schema has to judge."""
     spec = document.get("spec") if isinstance(document, dict) else None
-    contacts = spec.get("contacts") if isinstance(spec, dict) else None
-    if not isinstance(spec, dict) or not isinstance(contacts, list):
+    if not isinstance(spec, dict):
         return document, ()
-    certain = _certain()
-    doubtful = tuple(pair for pair in enumerate(contacts) if not certain(pair[1]))
-    return {**document, "spec": {**spec, "contacts": []}}, doubtful
+    many = {key: spec[key] for key in _ITEMS if isinstance(spec.get(key), list)}
+    doubtful = tuple(
+        (key, index, item)
+        for key, items in many.items()
+        for index, item in enumerate(items)
+        if not _certain(_ITEMS[key])(item)
+    )
+    return {**document, "spec": {**spec, **{key: [] for key in many}}}, doubtful
 
 
 @cache
-def _certain() -> Callable[[Any], bool]:
-    """Make the test that only valid contacts pass, out of the schema they are valid by."""
+def _certain(name: str) -> Callable[[Any], bool]:
+    """Make the test that only valid items pass, out of the definition they are valid by."""
     defs = _load("SuppressionList")["$defs"]
-    known = frozenset(defs["contact"]["properties"])
-    reasons = frozenset(defs["reason"]["enum"])
-    when = lru_cache(4096)(re.compile(defs["when"]["pattern"]).fullmatch)
-    moment = lru_cache(4096)(re.compile(defs["moment"]["pattern"]).fullmatch)
+    one = defs[name]
+    tests = {key: _test(defs, held) for key, held in one["properties"].items()}
+    required = frozenset(one.get("required", ()))
+    (rule,) = one["allOf"]
+    choices = {choice["required"][0] for choice in rule.get("oneOf") or rule["anyOf"]}
+    most = 1 if "oneOf" in rule else len(choices)
 
-    def certain(contact: Any) -> bool:
-        return (
-            isinstance(contact, dict)
-            and known.issuperset(contact)
-            and all(isinstance(value, str) and value for value in contact.values())
-            and ("phoneNumber" in contact or "email" in contact)
-            and ("reason" not in contact or contact["reason"] in reasons)
-            and ("suppressUntil" not in contact or bool(when(contact["suppressUntil"])))
-            and ("requestedAt" not in contact or bool(moment(contact["requestedAt"])))
-        )
+    def certain(item: Any) -> bool:
+        if not isinstance(item, dict) or not required.issubset(item):
+            return False
+        for key, value in item.items():
+            if not isinstance(value, str) or key not in tests or not tests[key](value):
+                return False
+        return 1 <= len(choices & item.keys()) <= most
 
     return certain
+
+
+def _test(defs: Mapping[str, Any], held: Mapping[str, Any]) -> Callable[[str], object]:
+    """Return what tells of a text whether it may stand where this definition does."""
+    held = defs[held["$ref"].rpartition("/")[2]] if "$ref" in held else held
+    if "enum" in held:
+        return frozenset(held["enum"]).__contains__
+    return lru_cache(4096)(re.compile(held["pattern"]).fullmatch) if "pattern" in held else bool
 
 
 # ---------------------------------------------------------------- from errors to faults
@@ -323,10 +338,10 @@ def _validator(kind: str) -> Draft202012Validator:
 
 
 @cache
-def _contact_validator() -> Draft202012Validator:
-    """Make the validator of one inline contact."""
+def _item_validator(name: str) -> Draft202012Validator:
+    """Make the validator of one inline contact or release."""
     defs = _load("SuppressionList")["$defs"]
-    schema = {"$ref": "#/$defs/contact", "$defs": defs}
+    schema = {"$ref": f"#/$defs/{name}", "$defs": defs}
     made: Draft202012Validator = _Strict(schema, format_checker=_formats())
     return made
 

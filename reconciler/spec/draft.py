@@ -13,7 +13,7 @@ from reconciler import schema, times
 from reconciler.errors import Place, Problem
 from reconciler.schema import Keys, seen
 from reconciler.spec.codes import OF_FAULT, Code
-from reconciler.spec.documents import MAX_PROBLEMS, Document, more
+from reconciler.spec.placed import MAX_PROBLEMS, Document, more
 
 _START: Final = datetime(2000, 1, 1, tzinfo=UTC)
 """Any day: it only serves to find out whether a duration can be added to one."""

@@ -17,8 +17,8 @@ from reconciler.masking import printable
 from reconciler.schema import named, nearest, seen
 from reconciler.spec import documents
 from reconciler.spec.codes import Code
-from reconciler.spec.documents import MAX_PROBLEMS, Document
 from reconciler.spec.draft import Draft
+from reconciler.spec.placed import MAX_PROBLEMS, Document, more
 
 API_VERSION: Final = "reconciler/v1"
 MAX_BYTES: Final = 16 * 1024 * 1024
@@ -89,7 +89,7 @@ def _read_file(path: Path, *, root: Path) -> File:
             drafts.append(Draft(document, kind))
             faults += len(drafts[-1].problems)
         if len(wrong) + faults > MAX_PROBLEMS:
-            wrong = [*wrong[:MAX_PROBLEMS], documents.more(shown)]
+            wrong = [*wrong[:MAX_PROBLEMS], more(shown)]
             break
     return File(
         below=below,

@@ -84,31 +84,38 @@ def _texts(draft: Draft, *path: str | int) -> MappingProxyType[str, str]:
 
 def _contacts(draft: Draft, *, ends: str) -> tuple[model.InlineContact, ...]:
     """Return the inline contacts; there may be a hundred thousand, so nothing here is lavish."""
+    rows = draft.value("spec", "contacts")
+    if not isinstance(rows, list):
+        return ()
     made = []
-    for path in draft.items("spec", "contacts"):
-        row = draft.document.data["spec"]["contacts"][path[-1]]
-        _check_times(draft, path, row, ends=ends)
-        made.append(
-            model.InlineContact(
-                place=draft.document.place(path),
-                email=row.get("email"),
-                phone=row.get("phoneNumber"),
-                reason=row.get("reason"),
-                suppress_until=row.get("suppressUntil"),
-                requested_at=row.get("requestedAt"),
+    for index, place in enumerate(draft.document.item_places(rows)):
+        row = rows[index]
+        if isinstance(row, dict):
+            _check_times(draft, index, row, ends=ends)
+            made.append(
+                model.InlineContact(
+                    place=place,
+                    email=row.get("email"),
+                    phone=row.get("phoneNumber"),
+                    reason=row.get("reason"),
+                    suppress_until=row.get("suppressUntil"),
+                    requested_at=row.get("requestedAt"),
+                )
             )
-        )
     return tuple(made)
 
 
-def _check_times(draft: Draft, path: Keys, row: dict[str, Any], *, ends: str) -> None:
+def _check_times(draft: Draft, index: int, row: dict[str, Any], *, ends: str) -> None:
     """Report the times of one contact that cannot be read, or that count from nowhere."""
+    path = ("spec", "contacts", index)
     for key in ("suppressUntil", "requestedAt"):
-        spelt = draft.text(*path, key) if key in row else ""
-        if spelt and (wrong := unreadable(spelt)):
+        spelt = row.get(key)
+        if isinstance(spelt, str) and (wrong := unreadable(spelt)) and draft.text(*path, key):
             draft.report(Code.TIME, f"found {seen(spelt)}: {wrong}", *path, key)
+    if "requestedAt" in row:
+        return
     end = draft.text(*path, "suppressUntil") if "suppressUntil" in row else ends
-    if "requestedAt" not in row and times.is_duration(end):
+    if times.is_duration(end):
         said = "the end is a duration and counts from requestedAt, which is missing"
         draft.report(Code.DURATION_START, said, *path, "suppressUntil")
 

@@ -32,6 +32,7 @@ def tenant(draft: Draft) -> model.Tenant:
         token_url=token,
         credentials=None if embedded else _credentials(draft),
         limits=_limits(draft),
+        compress_requests=spec.get("compressRequests") is True,
         webhooks=tuple(
             model.Webhook(url=draft.text(*path, "url"), secret=draft.text(*path, "secret"))
             for path in draft.items("spec", "webhooks")

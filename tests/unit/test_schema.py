@@ -297,16 +297,33 @@ values = st.one_of(
         ["DNC", "never", "2029-12-31", "2029-12-31T10:00Z", "P1Y", "P", "2029-12-31\n", "dnc"]
     ),
 )
-keys = st.sampled_from(
+contact_keys = st.sampled_from(
     ["email", "phoneNumber", "reason", "suppressUntil", "requestedAt", "phone", "name"]
 )
+whole_release = st.fixed_dictionaries(
+    {"email": st.just("a@example.com"), "basis": st.just("asked"), "ticket": st.just("T-1")}
+    | {"requestedBy": st.just("team"), "requestedAt": st.just("2029-12-31")}
+)
+release_keys = st.sampled_from(
+    ["email", "phoneNumber", "basis", "ticket", "requestedBy", "requestedAt", "suppressUntil", "x"]
+)
+items = {
+    "contacts": st.one_of(values, st.dictionaries(contact_keys, values)),
+    "releases": st.one_of(
+        values,
+        st.dictionaries(release_keys, values),
+        st.builds(dict[str, Any].__or__, whole_release, st.dictionaries(release_keys, values)),
+    ),
+}
 
 
+@pytest.mark.parametrize("key", ["contacts", "releases"])
 @settings(deadline=None)
-@given(st.lists(st.one_of(values, st.dictionaries(keys, values)), max_size=4))
-def test_the_short_cut_for_contacts_agrees_with_the_schema(contacts: list[Any]) -> None:
-    """A contact is valid by the quick test exactly if the schema itself finds no fault."""
-    given_list = document("SuppressionList", contacts=contacts)
+@given(data=st.data())
+def test_the_short_cut_for_many_items_agrees_with_the_schema(key: str, data: st.DataObject) -> None:
+    """A contact or release is valid by the quick test exactly if the schema finds no fault."""
+    many = data.draw(st.lists(items[key], max_size=4))
+    given_list = document("SuppressionList", **{key: many})
     patterns = Draft202012Validator(json.loads(schema.text("SuppressionList")))
 
     faults = schema.check(given_list, "SuppressionList")
@@ -314,8 +331,8 @@ def test_the_short_cut_for_contacts_agrees_with_the_schema(contacts: list[Any]) 
     plain = {error.absolute_path[2] for error in patterns.iter_errors(given_list)}
     final_feed = {
         index
-        for index, contact in enumerate(contacts)
-        if isinstance(contact, dict) and "2029-12-31\n" in contact.values()
+        for index, item in enumerate(many)
+        if isinstance(item, dict) and "2029-12-31\n" in item.values()
     }
     assert plain - final_feed == {fault.path[2] for fault in faults} - final_feed
 

@@ -415,6 +415,7 @@ def test_a_tenant_has_limits_and_webhooks(tmp_path: Path) -> None:
         TENANT
         + """\
   limits: {requestsPerSecond: 2, timeoutSeconds: 1.5}
+  compressRequests: true
   webhooks: [{url: "http://localhost:9/hook?x=1", secret: env:HOOK}]
 """
     )
@@ -422,6 +423,7 @@ def test_a_tenant_has_limits_and_webhooks(tmp_path: Path) -> None:
     made = loaded(below(tmp_path, tenant=content)).tenants["acme"]
 
     assert model.Limits(requests_per_second=2.0, timeout_seconds=1.5) == made.limits
+    assert made.compress_requests
     assert (model.Webhook(url="http://localhost:9/hook?x=1", secret="env:HOOK"),) == made.webhooks
     assert ("", "", None) == (made.base_url, made.token_url, made.credentials)
 

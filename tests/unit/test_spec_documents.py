@@ -116,6 +116,19 @@ def test_everything_has_its_place(loader: Any) -> None:
 
 
 @LOADERS
+def test_the_items_of_a_list_have_their_places_at_once(loader: Any) -> None:
+    """The same as one by one, also where an item is repeated by alias or its like was refused."""
+    content = b"a:\n  - &x {b: 1, b: [2], c: [3]}\n  - *x\n  - - d\n    - e\n  -  f\n"
+    (found,), _ = documents.parse(content, file=Path("/x"), shown="x", loader=loader)
+
+    places = [*found.item_places(found.data["a"])]
+
+    assert [found.place(("a", index)) for index in range(4)] == places
+    assert ["x:2:5", "x:3:5", "x:4:5", "x:6:6"] == [str(one) for one in places]
+    assert "x:2:23" == str(found.key_place(("a", 0, "c")))
+
+
+@LOADERS
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
