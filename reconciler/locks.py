@@ -7,6 +7,7 @@ anything else.
 
 import os
 import platform
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -25,6 +26,8 @@ _GATE: Final = ".gate.lock"
 """Held while a run comes to life, and while the dead are counted."""
 _PATIENCE: Final = 60.0
 """Seconds to wait at the gate; who is there does not stay."""
+_OTHERS: Final = 256
+"""Files that a run has open besides its locks, at most."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,19 @@ class Holder:
 
     def __str__(self) -> str:
         return f"run {self.run} (pid {self.pid} on {self.host}, since {self.since})"
+
+
+def make_room(count: int) -> None:
+    """Let this process hold so many locks at once, as far as it may.
+
+    Each is an open file, of which a shell allows 256 or 1,024 unless it is asked for more.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = count + _OTHERS
+    if resource.RLIM_INFINITY != soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 @contextmanager

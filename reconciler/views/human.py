@@ -113,6 +113,15 @@ def problems(found: Sequence[Problem]) -> Text:
     return lines.join(map(lines.problem, sorted(found)))
 
 
+def ended(message: str, *, hint: str = "", found: Sequence[Problem] = ()) -> Iterator[Text]:
+    """Yield why a command ended badly: its problems, one line, and a hint."""
+    if found:
+        yield problems(found)
+    yield Text.assemble(("error:", "bold red"), f" {clean(message)}")
+    if hint:
+        yield Text.assemble(("hint:", "bold"), f" {clean(hint)}")
+
+
 def refusal(refused: Refusal) -> Text:
     """Show a refusal as its summary line, with the exact flags that allow it once."""
     return lines.line("bold red", wording.refusal(refused))

@@ -7,41 +7,50 @@ is told counts and names of tasks, never contacts, and it may be told from any t
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import Final, Protocol, Self, TextIO
-
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.text import Text
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, Protocol, TextIO
 
 from reconciler.masking import clean
 
 PATIENCE: Final = 1.0
 """Seconds of silence at the start."""
 INTERVAL: Final = 2.0
-"""Seconds between plain lines, at least."""
+"""Seconds between plain lines, at least, however many tasks there are."""
+TICK: Final = 0.5
+"""Seconds between looks at the clock while nothing is told: a long phase must be seen too."""
+SHOWN: Final = 3
+"""Tasks in one line, at most: those that have been in work for longest."""
 
 
 class Tell(Protocol):
     """What the work calls as it goes on; from any thread."""
 
     def __call__(self, task: str, done: int, total: int | None = None) -> None:
-        """Say how much of a task is done; ``total`` is ``None`` where nobody knows yet."""
+        """Say how much of a task is done.
+
+        Args:
+            task: ``subject: phase``, such as ``us-dnc: comparing``, or a word for all there is,
+                such as ``lists read``. A subject is in one phase at a time: the next takes the
+                place of the one before.
+            done: how much, in the unit that the task names; 0 where there is nothing to count.
+            total: of how much; ``None`` where nobody knows yet. A task of which that much is
+                done has ended, and is shown no more.
+        """
 
     def notice(self, text: str) -> None:
         """Say one thing at once, such as that the service asked us to wait."""
 
     def rest(self) -> None:
         """Take bars off the screen until the next task, so that others can write there."""
+
+
+class Shown(Tell, Protocol):
+    """What shows that."""
+
+    def look(self) -> None:
+        """Show what is due by now, though nothing was told."""
 
 
 @contextmanager
@@ -52,6 +61,7 @@ def progress(
     bars: bool = True,
     color: bool = True,
     clock: Callable[[], float] = time.monotonic,
+    tick: float | None = TICK,
 ) -> Iterator[Tell]:
     """Yield what the work reports to, and clean up behind it.
 
@@ -61,14 +71,46 @@ def progress(
         bars: whether bars are wanted at all; they need a terminal besides.
         color: whether bars may be coloured.
         clock: seconds from any fixed start, never going back.
+        tick: seconds between looks at the clock while nothing is told; ``None`` is never.
     """
     if not enabled:
         yield _Silence()
-    elif bars and stream.isatty():
-        with _Bars(stream, color=color, clock=clock) as tell:
-            yield tell
-    else:
-        yield _Lines(stream, clock)
+        return
+    shown = _shown(stream, bars=bars and stream.isatty(), color=color, clock=clock)
+    with _ticking(shown.look, tick):
+        try:
+            yield shown
+        finally:
+            shown.rest()
+
+
+def _shown(stream: TextIO, *, bars: bool, color: bool, clock: Callable[[], float]) -> Shown:
+    if not bars:
+        return _Lines(stream, clock)
+    from reconciler.views.bars import Bars  # noqa: PLC0415 - where no terminal is, nor is rich
+
+    return Bars(stream, color=color, clock=clock)
+
+
+@contextmanager
+def _ticking(look: Callable[[], None], tick: float | None) -> Iterator[None]:
+    """Call a function every so often, from a thread of its own."""
+    over = threading.Event()
+
+    def ticks() -> None:
+        while not over.wait(tick):
+            with suppress(OSError, ValueError):  # a stream that is gone is the work's to notice
+                look()
+
+    thread = threading.Thread(target=ticks, name="progress", daemon=True)
+    if tick is not None:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if tick is not None:
+            thread.join()
 
 
 class _Silence:
@@ -84,6 +126,55 @@ class _Silence:
         """Rest."""
 
 
+@dataclass(slots=True)
+class Standing:
+    """One subject's phase in work."""
+
+    task: str
+    began: float
+    first: int
+    done: int
+    total: int | None
+
+    @property
+    def over(self) -> bool:
+        """Whether all of it is done."""
+        return self.total is not None and self.done >= self.total
+
+
+class Board:
+    """What is in work, by subject, oldest first; not safe for threads by itself."""
+
+    def __init__(self) -> None:
+        self._standing: dict[str, Standing] = {}
+
+    def take(self, task: str, done: int, total: int | None, now: float) -> tuple[str, Standing]:
+        """Take what is told, and return the subject and how it stands."""
+        subject = subject_of(task)
+        held = self._standing.get(subject)
+        if held is None or held.task != task:
+            held = Standing(task, now, done, done, total)
+            self._standing[subject] = held
+        held.done, held.total = done, total
+        return subject, held
+
+    def drop(self, subject: str) -> None:
+        """Forget a subject."""
+        self._standing.pop(subject, None)
+
+    def oldest(self, most: int) -> list[tuple[str, Standing]]:
+        """Return what has been in work for longest."""
+        return list(islice(self._standing.items(), most))
+
+    def __len__(self) -> int:
+        return len(self._standing)
+
+
+def subject_of(task: str) -> str:
+    """Return what a task is about: ``us-dnc`` of ``us-dnc: comparing``."""
+    return task.partition(": ")[0]
+
+
 class _Lines:
     """Plain lines, a few a minute, for logs that are read later."""
 
@@ -91,23 +182,21 @@ class _Lines:
         self._stream = stream
         self._clock = clock
         self._lock = threading.Lock()
-        self._begun: dict[str, tuple[float, int]] = {}
-        self._shown: set[str] = set()
+        self._board = Board()
         self._last = clock() + PATIENCE - INTERVAL
 
     def __call__(self, task: str, done: int, total: int | None = None) -> None:
-        """Write a line if it is time for one, and always for the end of a task shown before."""
+        """Take it, and write a line if it is time for one."""
         with self._lock:
-            now = self._clock()
-            began, first = self._begun.setdefault(task, (now, done))
-            finished = total is not None and done >= total
-            if now - self._last >= INTERVAL or (finished and task in self._shown):
-                self._last = now
-                self._shown.add(task)
-                rate = (done - first) / (now - began) if now > began else 0.0
-                self._write(_line(task, done, total, rate))
-            if finished:
-                self._shown.discard(task)
+            subject, standing = self._board.take(task, done, total, self._clock())
+            self._line_if_due()
+            if standing.over:
+                self._board.drop(subject)
+
+    def look(self) -> None:
+        """Write a line if it is time for one."""
+        with self._lock:
+            self._line_if_due()
 
     def notice(self, text: str) -> None:
         """Write a line at once."""
@@ -117,80 +206,28 @@ class _Lines:
     def rest(self) -> None:
         """Rest: lines are in nobody's way."""
 
+    def _line_if_due(self) -> None:
+        now = self._clock()
+        told = [line(standing, now) for _, standing in self._board.oldest(SHOWN)]
+        if told and now - self._last >= INTERVAL:
+            self._last = now
+            more = len(self._board) - len(told)
+            self._write("; ".join(told) + (f"; and {more:,} more" if more else ""))
+
     def _write(self, text: str) -> None:
         self._stream.write(clean(text) + "\n")
         self._stream.flush()
 
 
-class _Bars:
-    """A bar a task in work, shown once all of it has taken a second."""
-
-    def __init__(self, stream: TextIO, *, color: bool, clock: Callable[[], float]) -> None:
-        self._bars = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            _Rate(),
-            TimeRemainingColumn(),
-            console=Console(
-                file=stream, force_terminal=True, color_system="auto" if color else None
-            ),
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._clock = clock
-        self._lock = threading.Lock()
-        self._tasks: dict[str, TaskID] = {}
-        self._began = clock()
-        self._running = False
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.rest()
-
-    def __call__(self, task: str, done: int, total: int | None = None) -> None:
-        """Move a task's bar; it goes when the task is done."""
-        with self._lock:
-            if task not in self._tasks:
-                self._tasks[task] = self._bars.add_task(clean(task), total=total)
-            open_still = total is None or done < total
-            self._bars.update(self._tasks[task], completed=done, total=total, visible=open_still)
-            if not self._running and self._clock() - self._began >= PATIENCE:
-                self._running = True
-                self._bars.start()
-
-    def notice(self, text: str) -> None:
-        """Write a line above the bars."""
-        with self._lock:
-            self._bars.console.print(clean(text), soft_wrap=True, highlight=False, markup=False)
-
-    def rest(self) -> None:
-        """Take the bars away and forget them."""
-        with self._lock:
-            if self._running:
-                self._bars.stop()
-            for task in self._tasks.values():
-                self._bars.remove_task(task)
-            self._tasks.clear()
-            self._running = False
-            self._began = self._clock()
-
-
-class _Rate(ProgressColumn):
-    """How many a second."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "")
-
-
-def _line(task: str, done: int, total: int | None, rate: float) -> str:
-    """Return ``reading us-dnc: 40,000 of 120,000 (33%), 20,000/s, 4 s left``."""
-    parts = [f"{task}: {done:,}"]
+def line(standing: Standing, now: float) -> str:
+    """Return ``us-dnc: reading: 40,000 of 120,000 (33%), 20,000/s, 4 s left``."""
+    done, total, took = standing.done, standing.total, now - standing.began
+    if not done and not total:
+        return standing.task + (f", for {took:,.0f} s" if took >= 1 else "")
+    parts = [f"{standing.task}: {done:,}"]
     if total:
         parts[0] += f" of {total:,} ({100 * done // total}%)"
+    rate = (done - standing.first) / took if took > 0 else 0.0
     if rate > 0:
         parts.append(f"{rate:,.0f}/s")
         if total and total > done:
