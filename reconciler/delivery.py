@@ -122,6 +122,9 @@ def _hopeless(made: Delivery) -> ServiceError:
 
 def _settle(rows: pa.Table, sent: Sent, made: Delivery) -> list[pa.Table]:
     """Book what an answer settles and return the pieces that are still to be sent."""
+    if sent.taken and not sent.errors and not sent.unnamed:
+        made.taken += rows.num_rows
+        return []
     numbers = rows.column("row").to_pylist()
     named = {error.index: error for error in sent.errors}
     made.rejections += [

@@ -7,7 +7,7 @@ evidence, never state: nothing is skipped on its word. It never holds an address
 import hashlib
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -24,14 +24,23 @@ class Journal:
 
     Args:
         path: a file that does not exist yet.
+        fsync: brings what was written to an open file to disk; that of ``os`` by default.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, fsync: Callable[[int], None] | None = None) -> None:
         self._path = path
+        self._fsync = fsync or os.fsync
         self._lock = threading.Lock()
+        """Held while a line is written."""
+        self._settling = threading.Lock()
+        """Held while lines are brought to disk; taken before the other."""
         self._number = 0
         self._size = 0
         """Bytes of the lines that are whole."""
+        self._settled = (0, 0)
+        """The last line that is on disk, and where it ends."""
+        self._age = 0
+        """How often lines were taken back."""
 
     def __enter__(self) -> Self:
         try:
@@ -67,22 +76,50 @@ class Journal:
         self._append({"event": "outcome", "intent": intent, **facts})
 
     def _append(self, facts: Mapping[str, object]) -> int:
+        """Write a line, and return its number once it is on disk."""
         with self._lock:
             number = self._number + 1
             line = seal(orjson.dumps({"number": number, **facts}))
             try:
                 _write_whole(self._file, line)
-                os.fsync(self._file)
             except OSError as error:
-                self._cut()
-                raise EvidenceError(f"{self._path} cannot be written: {error.strerror}") from error
+                self._cut(self._size)
+                raise self._unwritten(error) from error
             self._number, self._size = number, self._size + len(line)
-            return number
+            age = self._age
+        self._settle(number, age)
+        return number
 
-    def _cut(self) -> None:
-        """Take a torn line away, so that a later one can be read."""
+    def _settle(self, number: int, age: int) -> None:
+        """Wait until a line is on disk; one thread's fsync is that of all who wait for it.
+
+        Raises:
+            EvidenceError: the line is gone: it, or one before it, could not be brought to disk.
+        """
+        with self._settling:
+            with self._lock:
+                if age != self._age:
+                    raise EvidenceError(f"{self._path} cannot be written: a line before it failed")
+                written = self._number, self._size
+            if self._settled[0] >= number:
+                return
+            try:
+                self._fsync(self._file)
+            except OSError as error:
+                with self._lock:
+                    self._number, self._size = self._settled
+                    self._age += 1
+                    self._cut(self._size)
+                raise self._unwritten(error) from error
+            self._settled = written
+
+    def _unwritten(self, error: OSError) -> EvidenceError:
+        return EvidenceError(f"{self._path} cannot be written: {error.strerror}")
+
+    def _cut(self, size: int) -> None:
+        """Take away what is not certain to be whole, so that a later line can be read."""
         with suppress(OSError):
-            os.ftruncate(self._file, self._size)
+            os.ftruncate(self._file, size)
 
 
 def seal(content: bytes) -> bytes:

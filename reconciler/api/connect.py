@@ -90,6 +90,7 @@ def connect(
                 retries=Retries(pace=pace, meter=meter, on_wait=on_wait),
                 meter=meter,
                 clock=clock,
+                compress=tenant.compress_requests,
             )
         )
 

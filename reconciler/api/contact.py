@@ -1,26 +1,34 @@
 """A contact of dialect ``lists`` between JSON and columns, a page or a batch at a time.
 
-Values cross as they are spelled; nothing is normalised, and no contact is ever part of a message.
+The plain case is ``columnar``'s; here is the long way, which takes whatever can be taken. Values
+cross as they are spelled; nothing is normalised, and no contact is ever part of a message.
 """
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any
 
 import orjson
 import pyarrow as pa
 
+from reconciler.api import columnar
+from reconciler.api.columnar import CONTACTS, EMAIL, PHONE, REASON, TEXTS, UNTIL, VERSION
 from reconciler.api.port import PAGE
 from reconciler.times import zulu
 
-EMAIL: Final = "email"
-PHONE: Final = "phoneNumber"
-REASON: Final = "reason"
-UNTIL: Final = "suppressUntil"
-VERSION: Final = "version"
 
-_TEXTS: Final = ((EMAIL, "email"), (PHONE, "phone"), (REASON, "reason"))
-"""The service's names, and the names of our columns."""
+def page(body: bytes) -> Any:
+    """Return a page's JSON, its ``contacts`` as columns (schema ``PAGE``) where that is possible.
+
+    Raises:
+        orjson.JSONDecodeError: the body is cut off, or no JSON.
+    """
+    return columnar.page(body) or orjson.loads(body)
+
+
+def batch(rows: pa.Table) -> bytes:
+    """Write a batch (schema ``BATCH``) as the body the service reads, absent values left out."""
+    return columnar.batch(rows) or orjson.dumps({CONTACTS: contacts(rows)})
 
 
 def columns(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -34,7 +42,7 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     """
     made: dict[str, list[Any]] = {
         column: [each or None for each in _texts([row.get(key) for row in rows])]
-        for key, column in _TEXTS
+        for key, column in TEXTS
     }
     made["until"] = _texts([row.get(UNTIL) for row in rows])
     made["version"] = _versions([row.get(VERSION) for row in rows])
@@ -44,15 +52,15 @@ def columns(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
         raise ValueError("a contact with a value out of range") from None  # it quotes the value
 
 
-def contacts(batch: pa.Table) -> list[Mapping[str, Any]]:
-    """Turn a batch (schema ``BATCH``) into what the service reads, absent values left out."""
+def contacts(rows: pa.Table) -> list[Mapping[str, Any]]:
+    """Turn a batch (schema ``BATCH``) into what the service reads, contact by contact."""
     names = (EMAIL, PHONE, REASON, UNTIL, VERSION)
-    ends = [None if end is None else _spelled(end) for end in batch.column("until").to_pylist()]
-    texts = (batch.column(column).to_pylist() for _, column in _TEXTS)
-    rows = zip(*texts, ends, batch.column("version").to_pylist(), strict=True)
+    ends = [None if end is None else _spelled(end) for end in rows.column("until").to_pylist()]
+    texts = (rows.column(column).to_pylist() for _, column in TEXTS)
+    found = zip(*texts, ends, rows.column("version").to_pylist(), strict=True)
     return [
         {name: value for name, value in zip(names, row, strict=True) if value is not None}
-        for row in rows
+        for row in found
     ]
 
 

@@ -4,9 +4,11 @@ What every dialect has in common. It knows no list's shape, follows no redirect,
 body: of a refusal it passes on the status and, where it looks like one, the service's code.
 """
 
+import gzip
 import re
 import ssl
-from collections.abc import Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -17,7 +19,7 @@ import httpx
 import orjson
 
 from reconciler.api.auth import TOKEN_CALL, ClientCredentials
-from reconciler.api.pace import Clock, Pace
+from reconciler.api.pace import Clock, Pace, interrupted
 from reconciler.api.retry import Retries, TransientError, http_date, retry_after
 from reconciler.errors import (
     ForbiddenError,
@@ -39,7 +41,12 @@ _TRANSPORT: Final = (
     httpx.DecodingError,
 )
 _CODE: Final = re.compile(r"(?!.*\d{4})[A-Za-z][A-Za-z0-9_.-]{0,47}")
+_UNSUPPORTED: Final = httpx.codes.UNSUPPORTED_MEDIA_TYPE
 _LARGEST_CODE: Final = 99_999
+_WORTH_IT: Final = 1024
+"""Bytes of a body that is not worth compressing, at most."""
+_LEVEL: Final = 1
+"""Of compression: contacts are much alike, so that more effort hardly makes them smaller."""
 _BLUR: Final = 2.0
 """Seconds; a Date header has whole ones, so a smaller difference of clocks is none."""
 
@@ -62,6 +69,10 @@ class Request:
     """Statuses that are returned; every other is an error."""
     once: bool = False
     """Never sent again while it is not known whether it was done."""
+    parse: Callable[[bytes], Any] = orjson.loads
+    """Reads a body that was expected; raises ``orjson.JSONDecodeError`` where it is cut off."""
+    unwanted: threading.Event | None = None
+    """Once set, nobody waits for the answer: it is not sent any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +99,7 @@ class Exchange:
         retries: whether and when it is sent again.
         meter: told of each request, each retry and each error.
         clock: the clock the service's is compared with.
+        compress: whether larger bodies go out as gzip.
     """
 
     def __init__(
@@ -100,6 +112,7 @@ class Exchange:
         retries: Retries,
         meter: Meter,
         clock: Clock,
+        compress: bool = False,
     ) -> None:
         self._client = client
         self._base_url = base_url
@@ -107,8 +120,14 @@ class Exchange:
         self._pace = pace
         self._retries = retries
         self._clock = clock
+        self._compress = compress
         self._skew = timedelta()
         self.meter: Final = meter
+
+    @property
+    def at_once(self) -> int:
+        """Requests in flight at once, at most."""
+        return self._pace.at_once
 
     @property
     def skew(self) -> timedelta:
@@ -150,6 +169,8 @@ class Exchange:
         def attempt() -> Answer:
             nonlocal tries
             tries += 1
+            if request.unwanted and request.unwanted.is_set():
+                raise interrupted()
             with self._pace.turn(), translated(), self.meter.call(request.kind):
                 response = self._client.send(self._made(request), auth=self._auth)
             self._note_date(response)
@@ -160,21 +181,27 @@ class Exchange:
 
     def _made(self, request: Request) -> httpx.Request:
         headers = {b"Accept": b"application/json"}
-        if request.body is not None:
+        body = request.body
+        if body is not None:
             headers[b"Content-Type"] = b"application/json"
+        if body and self._compress and len(body) > _WORTH_IT:
+            headers[b"Content-Encoding"] = b"gzip"
+            body = gzip.compress(body, compresslevel=_LEVEL, mtime=0)
         if request.version:
             headers[b"If-Match"] = request.version.encode("latin-1")
         return self._client.build_request(
             request.method,
             self._base_url + request.path,
             params=request.params or None,
-            content=request.body,
+            content=body,
             headers=headers,
         )
 
     def _read(self, response: httpx.Response, request: Request, *, what: str, tries: int) -> Answer:
-        status, document = response.status_code, _document(response)
-        if status not in request.expected:
+        status = response.status_code
+        expected = status in request.expected
+        document = _document(response, request.parse if expected else orjson.loads)
+        if not expected:
             raise self._refused(response, document, what=what)
         if document is None and response.is_success:
             raise TransientError(f"the body of its {status} is cut off or not JSON")
@@ -197,7 +224,10 @@ class Exchange:
         if status in TRANSIENT:
             return TransientError(f"answered {status}", wait=self._asked_wait(response))
         code = short_code(document or {})
-        return _final(status, f"{what}: answered {status}" + f" {code}" * bool(code))
+        said = f"{what}: answered {status}" + f" {code}" * bool(code)
+        if status == _UNSUPPORTED and "Content-Encoding" in response.request.headers:
+            return RequestRefusedError(said, hint="take compressRequests out of the Tenant's spec")
+        return _final(status, said)
 
     def _asked_wait(self, response: httpx.Response) -> float | None:
         headers = response.headers
@@ -306,10 +336,10 @@ def loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def _document(response: httpx.Response) -> Mapping[str, Any] | None:
+def _document(response: httpx.Response, parse: Callable[[bytes], Any]) -> Mapping[str, Any] | None:
     """Return a body's JSON object; ``None`` where it is none or cut off."""
     try:
-        document = orjson.loads(response.content)
+        document = parse(response.content)
     except orjson.JSONDecodeError:
         return None
     return document if isinstance(document, dict) else None

@@ -5,19 +5,26 @@ tenant that differs costs one edit. No contact becomes an object, and none is ev
 message or a repr.
 """
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reconciler import times
-from reconciler.api.complaints import complaints
-from reconciler.api.contact import EMAIL, PHONE, UNTIL, columns, contacts, text
+from reconciler.api import contact
+from reconciler.api.columnar import CONTACTS, TOTAL, UNTIL
+from reconciler.api.complaints import ARRAYS, complaints
+from reconciler.api.contact import text
 from reconciler.api.exchange import Answer, Exchange, Request, plain_code, short_code
-from reconciler.api.port import Page, Sent
+from reconciler.api.paging import in_order
+from reconciler.api.port import Page, RowError, Sent
 from reconciler.errors import (
     NotFoundError,
     RequestRefusedError,
@@ -28,15 +35,13 @@ from reconciler.model import LISTS, UNMANAGED, Capabilities, Change, RemoteList,
 
 ALL_LISTS: Final = "/lists"
 ONE_LIST: Final = "/lists/{}"
-CONTACTS: Final = "/lists/{}/contacts"
+CONTACTS_OF: Final = "/lists/{}/contacts"
 BY_NAME: Final = "name"
 SKIP: Final = "skip"
 TOP: Final = "top"
 PAGE_SIZE: Final = 10_000
 LIST_TYPE: Final = "suppression"
 LISTS_KEY: Final = "lists"
-CONTACTS_KEY: Final = "contacts"
-TOTAL_KEY: Final = "totalRecords"
 COUNT_KEY: Final = "contactCount"
 
 READ: Final = frozenset({200})
@@ -68,6 +73,11 @@ class Lists:
     def capabilities(self) -> Capabilities:
         """What this dialect can do."""
         return LISTS
+
+    @property
+    def at_once(self) -> int:
+        """Requests in flight at once, at most."""
+        return self._exchange.at_once
 
     @property
     def skew(self) -> timedelta:
@@ -127,35 +137,38 @@ class Lists:
     def pages(self, list_id: str) -> Iterator[Page]:
         """Read all contacts once, advancing by rows received, until a page is empty.
 
+        Where the tenant's limits allow it, pages are fetched ahead.
+
         Raises:
             ServiceError: a page begins like the first one (``skip`` is ignored), or there is no
                 end of pages.
         """
         subject = f"list {list_id}"
-        skip, mark = 0, None
-        for _ in range(ENDLESS):
+        mark = None
+
+        def fetch(skip: int, unwanted: threading.Event) -> Page:
             answer = self._exchange.ask(
                 Request(
                     method="GET",
-                    path=_path(CONTACTS, list_id),
+                    path=_path(CONTACTS_OF, list_id),
                     kind="read page",
                     subject=subject,
                     params={SKIP: str(skip), TOP: str(PAGE_SIZE)},
+                    parse=contact.page,
+                    unwanted=unwanted,
                 )
             )
-            rows = _objects(answer.document.get(CONTACTS_KEY), subject)
-            try:
-                page = columns(rows)
-            except ValueError as error:
-                raise _unlike(subject, f"holds {error}") from error
-            if mark and rows[mark[0] : mark[0] + 1] == [mark[1]]:
-                raise _unlike(subject, "repeats its first page: paging does not work")
-            total = _count(answer.document.get(TOTAL_KEY))
-            yield Page(contacts=page, total=total, version=answer.version)
-            if not rows:
-                return
-            mark = mark or _mark(rows)
-            skip += len(rows)
+            return _page(answer, subject)
+
+        at_once = self.at_once if self.capabilities.parallel_reads else 1
+        with closing(in_order(fetch, at_once=at_once)) as pages:
+            for page in islice(pages, ENDLESS):
+                if mark and page.contacts.slice(mark[0], 1).equals(mark[1]):
+                    raise _unlike(subject, "repeats its first page: paging does not work")
+                yield page
+                if not page.contacts.num_rows:
+                    return
+                mark = mark or _mark(page.contacts)
         raise _unlike(subject, f"has no end after {ENDLESS:,} pages")
 
     def create(self, settings: Settings) -> RemoteList:
@@ -243,10 +256,10 @@ class Lists:
         answer = self._exchange.ask(
             Request(
                 method="POST",
-                path=_path(CONTACTS, list_id),
+                path=_path(CONTACTS_OF, list_id),
                 kind="send batch",
                 subject=subject,
-                body=orjson.dumps({CONTACTS_KEY: contacts(batch)}),
+                body=contact.batch(batch),
                 expected=CREATED | {TOO_LARGE, INVALID},
             )
         )
@@ -312,21 +325,29 @@ def _spelled(value: object) -> object:
 # ---------------------------------------------------------------- contacts
 
 
-def _mark(rows: Sequence[Mapping[str, Any]]) -> tuple[int, Mapping[str, Any]] | None:
-    """Return the first contact of a page that can be told from others, and where it stands."""
-    return next(
-        ((at, row) for at, row in enumerate(rows) if row.get(EMAIL) or row.get(PHONE)), None
-    )
+def _page(answer: Answer, subject: str) -> Page:
+    """Read what the service answered to a question for a page."""
+    found = answer.document.get(CONTACTS)
+    if not isinstance(found, pa.Table):
+        try:
+            found = contact.columns(_objects(found, subject))
+        except ValueError as error:
+            raise _unlike(subject, f"holds {error}") from error
+    return Page(contacts=found, total=_count(answer.document.get(TOTAL)), version=answer.version)
+
+
+def _mark(page: pa.Table) -> tuple[int, pa.Table] | None:
+    """Return where the first contact of a page stands that can be told from others, and it."""
+    named = pc.or_(pc.is_valid(page.column("email")), pc.is_valid(page.column("phone")))
+    at = pc.index(named, value=True).as_py()
+    return (at, page.slice(at, 1)) if at >= 0 else None
 
 
 def _sent(answer: Answer, batch: pa.Table, subject: str) -> Sent:
     """Read what the service answered to a batch."""
     if answer.status == TOO_LARGE:
         return Sent(taken=False, detail="too large", version=answer.version)
-    named, unnamed = complaints(
-        answer.document,
-        identifiers=[batch.column(name).to_pylist() for name in ("email", "phone")],
-    )
+    named, unnamed = _complaints(answer.document, batch)
     taken, detail = True, ""
     if answer.status == INVALID:
         taken, detail = False, short_code(answer.document)
@@ -341,6 +362,16 @@ def _sent(answer: Answer, batch: pa.Table, subject: str) -> Sent:
             case said:
                 raise _unlike(subject, f"answers a batch with the status {plain_code(said) or '?'}")
     return Sent(taken=taken, errors=named, unnamed=unnamed, version=answer.version, detail=detail)
+
+
+def _complaints(
+    document: Mapping[str, Any], batch: pa.Table
+) -> tuple[tuple[RowError, ...], tuple[str, ...]]:
+    """Match complaints to the rows of a batch, which are looked at only if there are any."""
+    if not any(document.get(key) for key in ARRAYS):
+        return (), ()
+    identifiers = [batch.column(name).to_pylist() for name in ("email", "phone")]
+    return complaints(document, identifiers=identifiers)
 
 
 def _progress(answer: Answer) -> str:

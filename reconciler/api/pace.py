@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from reconciler.errors import InterruptedRunError
 from reconciler.metrics import Meter
@@ -44,6 +45,7 @@ class Pace:
         clock: Clock,
         meter: Meter,
     ) -> None:
+        self.at_once: Final = parallelism
         self._interval = 1 / requests_per_second
         self._slots = threading.BoundedSemaphore(parallelism)
         self._stop = stop
@@ -71,6 +73,12 @@ class Pace:
         """Let no request of this tenant start for so many seconds."""
         with self._lock:
             self._paused = max(self._paused, self._clock.monotonic() + seconds)
+
+    def longer_by(self, seconds: float) -> float:
+        """Return the seconds that such a pause would add to the one there is."""
+        with self._lock:
+            now = self._clock.monotonic()
+            return max(now + seconds - max(self._paused, now), 0.0)
 
     def wait(self, seconds: float) -> None:
         """Wait.

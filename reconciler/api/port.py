@@ -133,6 +133,11 @@ class Reader(Protocol):
 class Writer(Reader, Protocol):
     """One tenant's service, to change."""
 
+    @property
+    def at_once(self) -> int:
+        """Requests in flight at once, at most: more batches need not wait."""
+        ...
+
     def create(self, settings: Settings) -> RemoteList:
         """Make a suppression list; sent once and never repeated by itself.
 

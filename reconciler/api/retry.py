@@ -134,8 +134,11 @@ class Retries:
             return True
         with self._lock:
             if error.kind == "throttled" and error.wait is not None:
-                self._asked += seconds
-                return self._asked > LONGEST
+                self._asked += self._pace.longer_by(seconds)
+                if self._asked > LONGEST:
+                    return True
+                self._pace.pause(seconds)  # at once: who is put off at the same time waits with us
+                return False
             if seconds > self._left:
                 return True
             self._left -= seconds

@@ -3,6 +3,7 @@
 Every error is JSON, whatever the caller accepts. Nothing here knows a list or a token.
 """
 
+import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -19,6 +20,7 @@ Clock: TypeAlias = Callable[[], datetime]
 """Returns the time, aware."""
 
 _LARGEST_BODY: Final = 32 * 2**20
+_GZIP: Final = 16 + zlib.MAX_WBITS
 
 
 def read_object(req: falcon.Request) -> dict[str, object]:
@@ -37,14 +39,36 @@ def read_object(req: falcon.Request) -> dict[str, object]:
 
 
 def read_body(req: falcon.Request, media_type: str) -> bytes:
-    """Return a request's body, of this media type and a bearable size."""
+    """Return a request's body, of this media type and a bearable size, unpacked."""
     if (req.content_type or "").partition(";")[0].strip().lower() != media_type:
         raise falcon.HTTPUnsupportedMediaType(
             title="UNSUPPORTED_MEDIA_TYPE", description=f"expected {media_type}"
         )
     if (req.content_length or 0) > _LARGEST_BODY:
         raise falcon.HTTPContentTooLarge(title="TOO_LARGE", description="the body is too large")
-    return req.bounded_stream.read()
+    body: bytes = req.bounded_stream.read()
+    match (req.get_header("Content-Encoding") or "identity").strip().lower():
+        case "identity":
+            return body
+        case "gzip":
+            return _unpacked(body)
+    raise falcon.HTTPUnsupportedMediaType(
+        title="UNSUPPORTED_ENCODING", description="expected gzip, or no encoding"
+    )
+
+
+def _unpacked(body: bytes) -> bytes:
+    """Return what is in a gzip body; no more of it is unpacked than is bearable."""
+    unpacking = zlib.decompressobj(wbits=_GZIP)
+    try:
+        content = unpacking.decompress(body, _LARGEST_BODY + 1)
+    except zlib.error as error:
+        raise falcon.HTTPBadRequest(title="BAD_ENCODING", description="not gzip") from error
+    if len(content) > _LARGEST_BODY:
+        raise falcon.HTTPContentTooLarge(title="TOO_LARGE", description="the body is too large")
+    if not unpacking.eof or unpacking.unused_data:
+        raise falcon.HTTPBadRequest(title="BAD_ENCODING", description="not one whole gzip")
+    return content
 
 
 def send_json(resp: falcon.Response, body: Mapping[str, object], *, etag: str = "") -> None:

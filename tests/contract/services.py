@@ -109,13 +109,18 @@ def sandbox_embedded(folder: Path, trouble: Trouble) -> Iterator[Met]:
 
 
 @contextmanager
-def sandbox_on_a_socket(folder: Path, trouble: Trouble) -> Iterator[Met]:
-    """Meet the sandbox as its own command serves it."""
+def sandbox_on_a_socket(folder: Path, trouble: Trouble, *, compress: bool = False) -> Iterator[Met]:
+    """Meet the sandbox as its own command serves it; larger bodies may go out compressed."""
     database = folder / "sandbox.db"
     faults = [sandbox.parse(text) for text in _FAULTS[trouble]]
     meter = Meter()
     with sandbox.serving(database, faults=faults, max_page=SMALL_PAGE) as url:
-        tenant = replace(_REACHED, base_url=f"{url}/api/v2", token_url=f"{url}/oauth/token")
+        tenant = replace(
+            _REACHED,
+            base_url=f"{url}/api/v2",
+            token_url=f"{url}/oauth/token",
+            compress_requests=compress,
+        )
         with connect(tenant, app=None, meter=meter, on_wait=_unheard) as writer:
             yield _met_sandbox(writer, meter, database)
 

@@ -109,7 +109,7 @@ class World:
 
 
 @contextmanager
-def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+def opened(monkeypatch: pytest.MonkeyPatch, *, compress: bool = False) -> Iterator[World]:
     """Join the rooms as ``connect`` does, to a scripted service and a hand-moved clock."""
     monkeypatch.setenv("ACME_ID", "acme-client")
     monkeypatch.setenv("ACME_SECRET", SECRET)
@@ -132,6 +132,7 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
             retries=Retries(pace=pace, meter=meter, on_wait=waits.append),
             meter=meter,
             clock=hand.clock,
+            compress=compress,
         )
         yield World(
             service=service,

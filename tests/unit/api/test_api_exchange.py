@@ -1,3 +1,4 @@
+import gzip
 import ssl
 from collections.abc import Iterator
 from datetime import timedelta
@@ -328,3 +329,64 @@ def test_a_truth_value_is_a_number_at_most() -> None:
 def test_only_https_and_this_machine_are_private(url: str, *, expected: bool) -> None:
     """A token never travels in clear text."""
     assert expected == private(url)
+
+
+# ---------------------------------------------------------------- compressed bodies
+
+
+@pytest.fixture
+def compressing(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """Open the way to a scripted service that is said to take compressed bodies."""
+    with opened(monkeypatch, compress=True) as made:
+        yield made
+
+
+def asking(body: bytes) -> Request:
+    """Return a request with a body."""
+    return Request(method="POST", path="/lists", kind="try", subject="a list", body=body)
+
+
+def test_a_large_body_goes_out_compressed_where_that_is_wished(compressing: World) -> None:
+    """The same for each try, and what is in it is what was to be sent."""
+    body = b'{"contacts":[' + b" " * 2000 + b"]}"
+    compressing.service.steps = [httpx.Response(503), ok()]
+
+    compressing.exchange.ask(asking(body))
+
+    first, again = compressing.service.seen
+    assert "gzip" == first.headers["Content-Encoding"]
+    assert body == gzip.decompress(first.content)
+    assert len(first.content) < 100
+    assert first.content == again.content
+
+
+def test_a_small_body_is_not_worth_compressing(compressing: World) -> None:
+    """Up to a kilobyte it goes out as it is."""
+    compressing.service.steps = [ok()]
+
+    compressing.exchange.ask(asking(b" " * 1024))
+
+    (sent,) = compressing.service.seen
+    assert ("Content-Encoding" in sent.headers, b" " * 1024) == (False, sent.content)
+
+
+def test_nothing_is_compressed_unasked(world: World) -> None:
+    """Most services do not say whether they would understand."""
+    world.service.steps = [ok()]
+
+    world.exchange.ask(asking(b" " * 5000))
+
+    assert "Content-Encoding" not in world.service.seen[0].headers
+
+
+def test_a_service_that_does_not_unpack_is_named_as_such(compressing: World) -> None:
+    """The hint names the setting; without a compressed body it would not help."""
+    compressing.service.steps = [httpx.Response(415), httpx.Response(415)]
+
+    hints = []
+    for size in (5000, 5):
+        with pytest.raises(RequestRefusedError, match="415") as caught:
+            compressing.exchange.ask(asking(b" " * size))
+        hints.append("compressRequests" in str(caught.value.hint))
+
+    assert [True, False] == hints

@@ -1,3 +1,4 @@
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -11,6 +12,7 @@ from scripted import World, opened
 from reconciler.api import lists
 from reconciler.api.port import BATCH, Sent, Writer
 from reconciler.errors import (
+    InterruptedRunError,
     NotFoundError,
     RequestRefusedError,
     ServiceError,
@@ -523,13 +525,50 @@ def test_a_409_on_a_batch_is_refused_and_not_repeated(world: World) -> None:
         world.lists.send("7f", ROWS)
 
 
+def test_a_wish_to_stop_ends_the_reading_ahead(world: World) -> None:
+    """What has come is given out, nothing more is asked for, and no thread is left."""
+
+    def stop(_request: httpx.Request) -> httpx.Response:
+        world.stop.set()
+        return page({"email": PHONE}, total=100)
+
+    world.service.steps = [page({"email": EMAIL}, total=100), *[stop] * 99]
+
+    with pytest.raises(InterruptedRunError):
+        list(world.lists.pages("7f"))
+
+    assert len(world.service.seen) <= 1 + 4
+    assert [] == [each for each in threading.enumerate() if each.name.startswith("page")]
+
+
+def test_a_page_fetched_ahead_is_tried_again_like_any_other(world: World) -> None:
+    """Trouble on the way costs a wait, and neither the order nor a contact."""
+    troubled = {0}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        skip = int(request.url.params["skip"])
+        if skip not in troubled:
+            troubled.add(skip)
+            return httpx.Response(503)
+        rows = range(skip, min(skip + 2, 5))
+        return page(*({"email": f"{at}@example.com"} for at in rows), total=5)
+
+    world.service.steps = [answer] * 7
+
+    found = [one for each in world.lists.pages("7f") for one in each.contacts["email"].to_pylist()]
+
+    assert [f"{at}@example.com" for at in range(5)] == found
+    assert [] == world.service.steps
+
+
 def test_nothing_personal_is_logged_or_printed(
     world: World, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Neither what was sent nor what came back, at any level."""
     caplog.set_level("DEBUG")
     refused = httpx.Response(400, json={"message": f"{EMAIL} {PHONE}"})
-    world.service.steps = [page({"email": EMAIL}), page(), refused, httpx.Response(503), taken()]
+    pages = [page({"email": EMAIL}, total=1), page()]
+    world.service.steps = [*pages, refused, httpx.Response(503), taken()]
 
     list(world.lists.pages("7f"))
     with pytest.raises(RequestRefusedError) as caught:

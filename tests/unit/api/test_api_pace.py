@@ -51,6 +51,19 @@ def test_a_pause_holds_back_every_thread() -> None:
     assert min(started) >= 30
 
 
+def test_a_pause_at_the_same_time_adds_only_what_is_longer() -> None:
+    """Who is put off together waits once, however many they are."""
+    hand = HandClock()
+    pace = paced(hand)
+
+    before = pace.longer_by(30)
+    pace.pause(30)
+    within = [pace.longer_by(30), pace.longer_by(20), pace.longer_by(50)]
+    hand.seconds += 40
+
+    assert (30, [0, 0, 20], 30) == (before, within, pace.longer_by(30))
+
+
 def test_a_shorter_pause_never_ends_a_longer_one() -> None:
     """The latest end of all pauses counts."""
     hand = HandClock()

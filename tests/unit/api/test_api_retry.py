@@ -213,6 +213,25 @@ def test_a_service_that_puts_off_for_ever_is_given_up() -> None:
     assert 3 * 2 + 3 == len(room.hand.waits)
 
 
+class Standing(HandClock):
+    """A clock that nobody's waiting moves: all that wait do so at the same time."""
+
+    def wait(self, stop: threading.Event, seconds: float) -> bool:
+        """Note a wait."""
+        self.waits.append(seconds)
+        return stop.is_set()
+
+
+def test_requests_that_are_put_off_together_wait_once() -> None:
+    """Four tries in a row, each for half of what is borne in all, within one and the same wait."""
+    pause = TransientError("x", kind="throttled", wait=LONGEST / 2, harmless=True)
+    retries = Room(hand=Standing()).retries()
+
+    ended = retries.run(failing(pause, pause, pause, pause), what="goes through at last")
+
+    assert "done" == ended
+
+
 def test_being_put_off_without_a_time_is_charged_to_the_budget() -> None:
     """Nobody said how long it takes, so it is a failure like any other."""
     room = Room(budget=20)
