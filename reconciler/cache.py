@@ -2,10 +2,13 @@
 
 A table is used again only while nothing speaks against it: same version, same count, younger
 than a day, the file unaltered, and a tenant known to move a list's version when its contacts
-change. Anything else is forgotten and read again. It never decides on a release.
+change. Anything else is forgotten and read again. It never decides on a release. What is remembered
+of tables of every kind is bounded here too, but never what a list was when it was last read whole.
 """
 
 import hashlib
+import os
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +19,7 @@ import orjson
 
 from reconciler import disk
 from reconciler.artifacts import sha256
+from reconciler.contacts.normalise import RULES
 from reconciler.model import RemoteList, Table
 from reconciler.times import parse_time, zulu
 
@@ -38,7 +42,8 @@ class Shelf:
 
     @property
     def _note(self) -> Path:
-        return self.folder / f"observed-{self._named(self.list_id, str(self.region))}.json"
+        known = self._named(self.list_id, str(self.region), RULES)
+        return self.folder / f"observed-{known}.json"
 
     @property
     def _lesson(self) -> Path:
@@ -77,9 +82,11 @@ class Shelf:
         """Return the table that a note speaks of, if its file is as it was."""
         try:
             table = Table(path=self.folder / note["file"], rows=note["rows"], digest=note["digest"])
-            return table if sha256(table.path) == note["sha256"] else None
+            same = sha256(table.path) == note["sha256"]
+            os.utime(table.path)
         except (OSError, KeyError, TypeError, ValueError):
             return None
+        return table if same else None
 
     def _noted(self) -> Any:
         """Return what the note says, whatever that is; nothing where it cannot be read."""
@@ -112,3 +119,51 @@ class Shelf:
     def _keep(self, path: Path, content: object) -> None:
         disk.private(self.folder)
         disk.replace(path, orjson.dumps(content))
+
+
+def size(folder: Path) -> int:
+    """Return how many bytes the files of a cache have."""
+    return sum(state.st_size for _, state in _files(folder))
+
+
+def evict(folder: Path, *, limit: int, since: datetime) -> None:
+    """Remove what was not used for longest, until the folder is within its limit if it can be.
+
+    What a list was when it was last read whole stays whatever its size: a write after a partial
+    read is judged by it. So does what a run that lives may be using.
+
+    Args:
+        folder: the cache.
+        limit: bytes.
+        since: when the first of the runs that live began.
+    """
+    files = list(_files(folder))
+    left = sum(state.st_size for _, state in files)
+    last_read = {_named_by(path) for path, _ in files if path.match("observed-*.json")}
+    for path, state in sorted(files, key=lambda file: file[1].st_mtime_ns):
+        used = state.st_mtime >= since.timestamp()
+        if left <= limit or used:
+            break
+        if path.name in last_read or path.match("observed-*.json") or path.match("tenant-*.json"):
+            continue
+        with suppress(OSError):
+            path.unlink()
+            left -= state.st_size
+
+
+def _files(folder: Path) -> Iterable[tuple[Path, os.stat_result]]:
+    try:
+        found = [path for path in folder.iterdir() if path.is_file()]
+    except OSError:
+        return
+    for path in found:
+        with suppress(OSError):
+            yield path, path.stat()
+
+
+def _named_by(note: Path) -> str:
+    """Return the name of the table that a note speaks of."""
+    try:
+        return str(orjson.loads(note.read_bytes())["file"])
+    except (OSError, KeyError, TypeError, ValueError):
+        return ""

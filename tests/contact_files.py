@@ -53,6 +53,6 @@ def compiled(
 
 
 def table_rows(table: Table) -> list[dict[str, Any]]:
-    """A table's rows, in its order."""
+    """A table's rows by address: it has no order of its own."""
     found: list[dict[str, Any]] = pq.read_table(table.path).to_pylist()
-    return found
+    return sorted(found, key=lambda row: str(row["address"]))

@@ -4,11 +4,12 @@ Everything is numbered in SQL. A batch never holds an address twice and never pa
 one contact; what is not sent is left out before the cut, never after.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator, Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from reconciler.api.port import BATCH
 from reconciler.contacts.engine import Engine
@@ -52,16 +53,34 @@ FROM slotted ORDER BY "row"
 """
 """A row whose other half has lapsed takes two places, so that the halves after it stay together."""
 
-_NUMBERS: Final = "SELECT DISTINCT wave, number FROM cut ORDER BY wave, number"
-
 _BATCH: Final = """
-SELECT "row", pair, CASE WHEN channel = 'email' THEN spelling END AS email,
+"row", pair, CASE WHEN channel = 'email' THEN spelling END AS email,
     CASE WHEN channel = 'phone' THEN spelling END AS phone, reason, until, version
-FROM cut WHERE wave = $wave AND number = $number ORDER BY "row"
 """
 
+_CUT_ROWS: Final = f"""
+SELECT {_BATCH}, wave::BIGINT * 4294967296 + number AS number FROM cut ORDER BY "row"
+"""  # noqa: S608 - a constant of ours
+
+_PLAIN: Final = f"""
+WITH kept AS (
+    SELECT * REPLACE (NULL::BIGINT AS pair) FROM read_parquet($path)
+    WHERE op = 'suppress' AND (until IS NULL OR $op <> 'suppress:endless')
+        AND channel IN (SELECT unnest($channels::VARCHAR[]))
+        AND "row" NOT IN (SELECT unnest($skip::BIGINT[]))
+        AND (until IS NULL OR until > $lapse_after))
+SELECT {_BATCH}, (row_number() OVER () - 1) // $size AS number FROM kept
+"""  # noqa: S608 - likewise
+"""Who is missing has one row and shares no contact, so there is one wave and nothing to keep
+together; a gap's rows stand in its file in their order, so nothing is sorted and nothing held."""
+
+_BLOCK: Final = 10_240
+"""Rows that are taken from the engine at a time."""
+
 _LAPSED: Final = """
-SELECT count(*) FROM slice WHERE op <> 'release' AND until <= $lapse_after
+SELECT count(*) FROM read_parquet($path)
+WHERE op = split_part($op, ':', 1) AND op <> 'release' AND until <= $lapse_after
+    AND NOT ends_with($op, ':endless')
 """
 
 _CHANGED: Final = """
@@ -143,7 +162,7 @@ def batches(
     release_until: datetime | None,
     channels: Collection[str] = CHANNELS,
     skip: Collection[int] = (),
-) -> Iterator[pa.Table]:
+) -> Generator[pa.Table, None, None]:
     """Yield the rows of one action in batches, in the order of their numbers.
 
     Row numbers of one batch are all lower than those of the next. Where a row of two that share a
@@ -164,29 +183,55 @@ def batches(
     Raises:
         ValueError: ``size`` has no room for two rows that belong together.
     """
+    values: dict[str, object] = {
+        "size": size,
+        "lapse_after": seconds(lapse_after),
+        "channels": list(channels),
+        "skip": list(skip),
+    }
+    if size < 1:
+        raise ValueError("batches of no rows")
     with engine.session() as session:
+        if rows.op.startswith("suppress"):
+            plain = {"path": literal(rows.path), "op": rows.op, **values}
+            yield from _parted(session.sql(_PLAIN, params=plain).to_arrow_reader(_BLOCK))
+            return
         session.execute(_SLICE, {"path": literal(rows.path), "op": rows.op})
         coupled = "SELECT count(*) FROM slice WHERE op IN ('amend', 'part') AND pair IS NOT NULL"
-        if size < 1 or (size == 1 and scalar(session, coupled)):
+        if size == 1 and scalar(session, coupled):
             raise ValueError(f"batches of {size} have no room for two rows that belong together")
-        values: dict[str, object] = {
-            "size": size,
-            "lapse_after": seconds(lapse_after),
-            "release_until": seconds(whole_seconds(release_until)) if release_until else None,
-            "channels": list(channels),
-            "skip": list(skip),
-        }
-        session.execute(_CUT, values)
-        for wave, number in session.execute(_NUMBERS).fetchall():
-            found = session.sql(_BATCH, params={"wave": wave, "number": number})
-            yield found.to_arrow_table().cast(BATCH)
+        until = seconds(whole_seconds(release_until)) if release_until else None
+        session.execute(_CUT, {**values, "release_until": until})
+        yield from _parted(session.sql(_CUT_ROWS).to_arrow_reader(_BLOCK))
+
+
+def _parted(blocks: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """Yield the rows of each number, which stand together, as one table."""
+    held: list[pa.Table] = []
+    current = None
+    for block in blocks:
+        table = pa.table(block)
+        runs = pc.run_end_encode(block.column("number"))
+        start = 0
+        for number, end in zip(runs.values.to_pylist(), runs.run_ends.to_pylist(), strict=True):
+            if held and number != current:
+                yield _joined(held)
+                held = []
+            held.append(table.slice(start, end - start))
+            current, start = number, end
+    if held:
+        yield _joined(held)
+
+
+def _joined(pieces: list[pa.Table]) -> pa.Table:
+    return pa.concat_tables(pieces).combine_chunks().drop_columns("number").cast(BATCH)
 
 
 def lapsed(engine: Engine, rows: Table, *, lapse_after: datetime) -> int:
     """Count the rows that ``batches`` leaves out because they have lapsed by ``lapse_after``."""
+    values = {"path": literal(rows.path), "op": rows.op, "lapse_after": seconds(lapse_after)}
     with engine.session() as session:
-        session.execute(_SLICE, {"path": literal(rows.path), "op": rows.op})
-        return scalar(session, _LAPSED, lapse_after=seconds(lapse_after))
+        return scalar(session, _LAPSED, **values)
 
 
 def changed(

@@ -22,107 +22,34 @@ What can be wrong with contacts (a code never changes its meaning):
   changed while it was read, ``-126`` warning: a file holds not a single contact.
 """
 
+import secrets
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
 import duckdb
-import pyarrow as pa
 
 from reconciler import disk
-from reconciler.contacts import cells, findings, normalise, sources
+from reconciler.contacts import cells, findings
 from reconciler.contacts.engine import Engine
-from reconciler.contacts.ingest import FOREVER, at_rest, literal, scalar, seconds
+from reconciler.contacts.ingest import FOREVER, literal, private, scalar, seconds, written
+from reconciler.contacts.judging import CLEAN, judge, tally
+from reconciler.contacts.kept import Made, inputs, link
+from reconciler.contacts.sources import Intake, Reading, ignored
 from reconciler.errors import STATE_HINT, EngineError, Place, Problem
-from reconciler.model import REASONS, Counts, Feed, ListSpec, Sample, Source, Table
-from reconciler.times import NEVER, add_duration
+from reconciler.model import Counts, Feed, ListSpec, Sample, Source, Table
+from reconciler.times import add_duration
 
-_TIMED: Final = """
-CREATE TEMP TABLE timed AS
-WITH tidied AS (
-  SELECT tidy(email) AS email, tidy(phone) AS phone,
-    upper(coalesce(tidy(reason), tidy($reason))) AS reason,
-    coalesce(tidy(until), tidy($until)) AS until,
-    tidy(requested_at) AS requested_at, line, fault, text, source, feed
-  FROM raw),
-started AS (
-  SELECT tidied.*, end_seconds(requested_at) AS requested, feeds.as_of,
-    until IS NULL OR lower(until) = $never AS endless,
-    NOT endless AND is_duration(until) AS lasting
-  FROM tidied LEFT JOIN feeds USING (feed)),
-ended AS (
-  SELECT *, CASE
-    WHEN endless THEN NULL
-    WHEN lasting THEN duration_end(coalesce(requested, as_of), until)
-    ELSE end_seconds(until) END AS ends
-  FROM started)
-SELECT * EXCLUDE (as_of, endless, lasting),
-  CAST(is_naive(until) AS INTEGER) + CAST(is_naive(requested_at) AS INTEGER) AS naive,
-  CASE
-    WHEN fault IS NOT NULL THEN 'SPEC-106'
-    WHEN email IS NULL AND phone IS NULL THEN 'SPEC-107'
-    WHEN reason IS NULL THEN 'SPEC-110'
-    WHEN NOT list_contains($reasons, reason) THEN 'SPEC-111'
-    WHEN requested_at IS NOT NULL AND requested IS NULL THEN 'SPEC-114'
-    WHEN lasting AND requested IS NULL AND as_of IS NULL THEN 'SPEC-113'
-    WHEN NOT endless AND ends IS NULL THEN 'SPEC-112' END AS code
-FROM ended
-"""
-"""A row's reason and times, each its own or else the default, and what is wrong with them."""
+_KEEP: Final = f"COPY ({CLEAN}) TO $into (FORMAT parquet, USE_TMP_FILE false)"
 
-_JUDGED: Final = """
-CREATE TEMP TABLE judged AS
-WITH identifiers AS (
-  SELECT 'email' AS channel, email AS written, email_address(email) AS address, *
-  FROM timed WHERE email IS NOT NULL
-  UNION ALL
-  SELECT 'phone', phone, phone_address(phone, $region), * FROM timed WHERE phone IS NOT NULL
-  UNION ALL
-  SELECT NULL, NULL, NULL, * FROM timed WHERE email IS NULL AND phone IS NULL)
-SELECT * EXCLUDE (code), CASE
-    WHEN code IN ('SPEC-106', 'SPEC-107') OR address IS NOT NULL THEN code
-    WHEN channel = 'email' THEN 'SPEC-108'
-    ELSE 'SPEC-109' END AS code
-FROM identifiers
-"""
-"""One row an identifier; a row without any stays one row, so that it counts."""
+_CONTENT: Final = "address, reason, until"
 
-_RANKED: Final = """
-CREATE TEMP TABLE ranked AS
-SELECT address, channel, reason, ends AS until, requested AS requested_at, source, line,
-  row_number() OVER best AS place,
-  first_value(source) OVER best AS winner_source, first_value(line) OVER best AS winner_line
-FROM judged WHERE code IS NULL
-WINDOW best AS (PARTITION BY address ORDER BY ends DESC NULLS FIRST,
-  list_position($reasons, reason), requested NULLS LAST, source, line)
-"""
-"""The row of an address that suppresses longest, for the strongest reason, is in place 1."""
-
-_CLEAN: Final = """
-SELECT address, channel, reason, until, requested_at, source, line FROM ranked WHERE place = 1
-ORDER BY address
-"""
-
-_LINES: Final = """
-SELECT concat_ws('|', address, coalesce(reason, ''), coalesce(CAST(until AS VARCHAR), '')) AS text
-FROM ranked WHERE place = 1 ORDER BY text
-"""
-
-_PLACES: Final = """
-SELECT replace(concat_ws('|', address, coalesce(CAST(requested_at AS VARCHAR), ''), source,
-  CAST(line AS VARCHAR)), chr(10), ' ') AS text
-FROM ranked WHERE place = 1 ORDER BY text
-"""
-
-_COUNTS: Final = """
-SELECT (SELECT count(*) FROM judged),
-  (SELECT count(*) FROM judged WHERE code IS NOT NULL),
-  (SELECT count(*) FROM ranked WHERE place > 1),
-  (SELECT count(*) FROM ranked WHERE place = 1 AND until <= $as_of),
-  (SELECT coalesce(sum(naive), 0) FROM timed),
-  (SELECT count(*) FROM ranked WHERE place = 1 AND coalesce(until, $list_end + 1) > $list_end)
+_ENDS: Final = """
+SELECT count(*) FILTER (until <= $as_of),
+  count(*) FILTER (coalesce(until, $list_end + 1) > $list_end)
+FROM read_parquet($path)
 """
 
 _OUTLIVING: Final = f"""
@@ -161,8 +88,10 @@ def compile_list(
     as_of: datetime,
     into: Path,
     invalid_into: Callable[[], Path],
+    fresh: bool = False,
+    seen: Callable[[int, int | None], None] = ignored,
 ) -> Compiled:
-    """Read, normalise, judge and merge one list's contacts.
+    """Read, normalise, judge and merge one list's contacts, unless that was done before.
 
     Args:
         engine: an open engine.
@@ -170,42 +99,88 @@ def compile_list(
         base: the folder that names of source files are relative to.
         as_of: the time for which lapsed rows are counted and ends of lists are judged; the table
             itself does not depend on it.
-        into: the folder for the table, which is named by its content and its places.
+        into: the folder for the table and for what is remembered of it.
         invalid_into: says where the rows that are invalid go, as a CSV file with their raw
             values; asked only if there are any.
+        fresh: whether what is remembered is not to be used.
+        seen: told, as the reading goes on, how many bytes of how many were read.
 
     Returns:
         A table of address, channel, reason, until, requested_at (both seconds since 1970 UTC,
-        null for none), source and line, sorted by address.
+        null for none), source and line, in no order.
 
     Raises:
         EngineError: out of memory or disk, or a file cannot be written.
     """
-    with engine.session() as session:
-        readings = _judge(session, spec, base=base)
-        table = keep(
-            engine,
-            session,
-            rows=_CLEAN,
-            lines=_LINES,
-            places=_PLACES,
-            into=into,
-            kind="desired",
-        )
-        counts = _counts(session, spec, as_of)
-        feeds, wrong = _feeds(spec, readings, as_of)
-        problems = (*wrong, *findings.of_list(spec, counts, as_of=as_of))
-        if counts.invalid:
-            path = invalid_into()
-            _write_invalid(session, path)
-            problems += findings.of_invalid(session, spec, counts, path=path)
-        return Compiled(
-            table=table,
-            counts=counts,
-            feeds=feeds,
+    private(into)
+    known = inputs(engine, spec, base=base, into=into)
+    made = known.recall() if known and not fresh else None
+    if made is None:
+        path = into / f"desired-{known.key if known else secrets.token_hex(16)}.parquet"
+        made = _made(engine, spec, base=base, path=path, invalid_into=invalid_into, seen=seen)
+        if known:
+            known.remember(made)
+    elif made.invalid_rows:
+        made = replace(made, invalid_rows=_again(made.invalid_rows, invalid_into()))
+    counts = _counts(engine, spec, made, as_of)
+    feeds, wrong = _feeds(spec, made.readings, as_of)
+    problems = (*wrong, *findings.of_list(spec, counts, as_of=as_of), *made.problems)
+    if made.invalid_rows and not made.problems:
+        problems += findings.of_aside(spec, counts, path=made.invalid_rows)
+    return Compiled(
+        table=made.table, counts=counts, feeds=feeds, samples=made.samples, problems=problems
+    )
+
+
+def _made(
+    engine: Engine,
+    spec: ListSpec,
+    *,
+    base: Path,
+    path: Path,
+    invalid_into: Callable[[], Path],
+    seen: Callable[[int, int | None], None],
+) -> Made:
+    """Compile what is not remembered."""
+    with engine.turn(), engine.session(ordered=False) as session, engine.draft() as draft:
+        intake = Intake(spec.contacts, spec.sources, base=base, seen=seen)
+        judge(session, spec, intake, draft=draft)
+        read, invalid, merged, naive = tally(session)
+        problems = findings.of_merged(session, spec)
+        aside = invalid_into() if invalid else None
+        if aside:
+            _write_invalid(session, aside)
+            problems += findings.of_invalid(session, spec, invalid=invalid, read=read, path=aside)
+        return Made(
+            table=_kept(engine, session, path),
+            read=read,
+            invalid=invalid,
+            merged=merged,
+            naive=naive,
             samples=findings.samples(session),
-            problems=problems + findings.of_merged(session, spec),
+            readings=intake.readings,
+            problems=(*(one for each in intake.readings for one in each.problems), *problems),
+            invalid_rows=aside,
         )
+
+
+def _kept(engine: Engine, session: duckdb.DuckDBPyConnection, path: Path) -> Table:
+    """Write the table."""
+    with written(path) as held:
+        rows = scalar(session, _KEEP, into=str(held))
+        digest = engine.fold(session, _CONTENT, "read_parquet($path)", path=literal(held))
+        held.replace(path)  # not put on disk first: its bytes are compared when it is used again
+    return Table(path=path, rows=rows, digest=digest)
+
+
+def _again(rows: Path, path: Path) -> Path:
+    """Put the invalid rows of an earlier compiling where those of this run belong."""
+    private(path.parent)
+    try:
+        link(rows, path)
+    except OSError as error:
+        raise EngineError(f"cannot write {path}: {error.strerror}", hint=STATE_HINT) from error
+    return path
 
 
 def outliving(engine: Engine, table: Table, *, end: datetime, as_of: datetime) -> int:
@@ -222,80 +197,29 @@ def outliving(engine: Engine, table: Table, *, end: datetime, as_of: datetime) -
         return scalar(session, _OUTLIVING, **values)
 
 
-def keep(
-    engine: Engine,
-    session: duckdb.DuckDBPyConnection,
-    *,
-    rows: str,
-    lines: str,
-    places: str,
-    into: Path,
-    kind: str,
-) -> Table:
-    """Write a table; one with equal content from equal places, whole or damaged, is replaced.
-
-    Args:
-        engine: for the digests.
-        session: holds what the queries ask for.
-        rows: selects the table, sorted.
-        lines: selects its content for the digest, one text a row, sorted.
-        places: selects, likewise, what else must be equal for a file to be used again.
-        into: the folder for the file.
-        kind: begins the file's name: empty tables of two kinds have one digest, not one schema.
-    """
-    digest = engine.digest(session.sql(lines))
-    path = into / f"{kind}-{digest}-{engine.digest(session.sql(places))[:16]}.parquet"
-    _private(into)
-    count = at_rest(session, rows, path)
-    return Table(path=path, rows=count, digest=digest)
-
-
-def _judge(
-    session: duckdb.DuckDBPyConnection, spec: ListSpec, *, base: Path
-) -> tuple[sources.Reading, ...]:
-    """Read everything and settle what each identifier is."""
-    normalise.register(session)
-    session.execute(sources.RAW)
-    sources.read_inline(session, spec.contacts)
-    readings = tuple(
-        sources.read(session, source, feed=number, base=base)
-        for number, source in enumerate(spec.sources)
-    )
-    given = [source.as_of and seconds(source.as_of) for source in spec.sources]
-    numbers = pa.array(range(len(given)), pa.int32())
-    session.register("feeds", pa.table({"feed": numbers, "as_of": pa.array(given, pa.int64())}))
-    defaults = spec.defaults
-    told = {"reason": defaults.reason, "until": defaults.suppress_until, "never": NEVER}
-    session.execute(_TIMED, {**told, "reasons": list(REASONS)})
-    session.execute("DROP TABLE raw")
-    session.execute(_JUDGED, {"region": defaults.region})
-    session.execute(_RANKED, {"reasons": list(REASONS)})
-    return readings
-
-
-def _counts(session: duckdb.DuckDBPyConnection, spec: ListSpec, as_of: datetime) -> Counts:
+def _counts(engine: Engine, spec: ListSpec, made: Made, as_of: datetime) -> Counts:
     end = spec.settings.suppress_until
-    list_end = seconds(end) if isinstance(end, datetime) else FOREVER - 1
-    found = session.execute(_COUNTS, {"as_of": seconds(as_of), "list_end": list_end}).fetchone()
-    read, invalid, merged, lapsed, naive, past = found or (0,) * 6
+    ends = seconds(end) if isinstance(end, datetime) else FOREVER - 1
+    values = {"path": literal(made.table.path), "as_of": seconds(as_of), "list_end": ends}
+    with engine.session() as session:
+        lapsed, past = session.execute(_ENDS, values).fetchall()[0]
     return Counts(
-        read=read,
-        invalid=invalid,
-        merged=merged,
+        read=made.read,
+        invalid=made.invalid,
+        merged=made.merged,
         lapsed=lapsed,
-        naive=int(naive),
+        naive=made.naive,
         past_list_end=past if isinstance(end, datetime) else 0,
     )
 
 
 def _feeds(
-    spec: ListSpec, readings: Iterable[sources.Reading], as_of: datetime
+    spec: ListSpec, readings: Iterable[Reading], as_of: datetime
 ) -> tuple[tuple[Feed, ...], tuple[Problem, ...]]:
     """Say what each source was, and what is wrong with it as a whole."""
     feeds = []
     problems: list[Problem] = []
     for source, reading in zip(spec.sources, readings, strict=True):
-        problems += reading.problems
         problems += map(_empty, reading.empty_files)
         if source.sha256 and source.sha256.lower() != reading.sha256 and not reading.problems:
             seen = f"its content is {reading.sha256}, not the pinned {source.sha256}"
@@ -340,19 +264,10 @@ def _is_stale(source: Source, as_of: datetime) -> bool:
 def _write_invalid(session: duckdb.DuckDBPyConnection, path: Path) -> None:
     """Write every invalid row for those who may see it, in cells that do nothing."""
     session.execute(cells.MACRO)
-    _private(path.parent)
+    private(path.parent)
     try:
         with disk.draft(path) as held:
             session.execute(_ALL_INVALID, {"into": str(held)})
             disk.adopt(held, path)
     except OSError as error:
         raise EngineError(f"cannot write {path}: {error.strerror}", hint=STATE_HINT) from error
-
-
-def _private(folder: Path) -> None:
-    try:
-        disk.private(folder)
-    except OSError as error:
-        raise EngineError(
-            f"cannot make the folder {folder}: {error.strerror}", hint=STATE_HINT
-        ) from error

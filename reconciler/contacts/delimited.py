@@ -1,156 +1,121 @@
-"""The rows of a CSV file's text, each with the line it begins on.
+"""The rows of a CSV file, each with the line it begins on.
 
-It must never lose a row: what is no contact is a row with a fault. Whatever a file holds, it keeps
-no more of it in memory than a row, and it gives up on a file that is nothing but faults.
+Lines that can only be read in one way are read all at once, which is the rule; the others one by
+one. It must never lose a row: what is no contact is a row with a fault.
 """
 
-import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import itemgetter
-from typing import Final, TextIO
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import chain
+from typing import Any
 
-from reconciler.contacts.rows import (
-    FIELDS,
-    LIMITS,
-    Limits,
-    Patience,
-    Row,
-    UnreadableError,
-    choose,
-    shown,
-    too_long,
-)
+import numpy as np
+import pyarrow as pa
 
-_Five = tuple[str | None, str | None, str | None, str | None, str | None]
-_Pick = Callable[[list[str | None]], _Five]
+from reconciler.contacts.blocks import BLOCK, Readable, Tape, blocks
+from reconciler.contacts.delimited_bulk import taken
+from reconciler.contacts.delimited_rows import CsvRows
+from reconciler.contacts.lines import BOM, FEED, Bulk, starts
+from reconciler.contacts.rows import LIMITS, Limits, Row, batch_of_columns, batches_of
 
 
-def csv_rows(text: TextIO, columns: Mapping[str, str], *, limits: Limits = LIMITS) -> Iterator[Row]:
-    """Yield a CSV file's rows, each with the line it begins on.
+def csv_batches(
+    stream: Readable,
+    columns: Mapping[str, str],
+    *,
+    limits: Limits = LIMITS,
+    size: int = BLOCK,
+    singly: Callable[[int], object] = int,
+) -> Iterator[Any]:
+    """Yield a CSV file's rows as ``ROWS``, block by block; in a block they are in no order.
+
+    Args:
+        stream: the file's bytes.
+        columns: their names of columns for ours.
+        limits: what a row may be.
+        size: bytes of a block, about.
+        singly: told of rows that are read one by one, how many.
 
     Raises:
         UnreadableError: the header cannot be used, or nearly everything is a fault.
     """
-    lines = _Lines(text, limits.row)
-    reader = csv.reader(lines, strict=True, skipinitialspace=True)
-    width, pick = _header(reader, lines, columns, limits=limits)
-    patience = Patience(limits)
-    while True:
-        first = lines.below()
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield from patience.count(_broken(lines.seen, first, _not_csv(error)), first)
-            continue
-        if fault := _fault(lines.seen):
-            yield from patience.count(_broken(lines.seen, first, fault), first)
-        elif not any(fields):
-            patience.blank(first)
-        elif len(fields) != width:
-            fault = f"it has {len(fields)} fields instead of {width}"
-            yield from patience.count(_broken(lines.seen, first, fault), first)
-        else:
-            row = Row(*pick([*fields, None]), first)
-            long = len(lines.seen) > 1 or len(lines.seen[0]) > limits.field
-            if long and (fault := too_long(row, limits)):
-                yield from patience.count(_broken(lines.seen, first, fault), first)
-            else:
-                yield row
+    tape = Tape(blocks(stream, size=size, ends=b"\n\r"))
+    tape.at = len(BOM) if tape.rest().startswith(BOM) else 0
+    rows = CsvRows(tape, limits)
+    form = rows.header(columns)
+    while block := tape.rest():
+        line = rows.line
+        bulk = taken(block, form, limits)
+        odd = _Odd(tape, rows, bulk)
+        for batch in batches_of(chain.from_iterable(odd.rows())):
+            singly(len(batch))
+            yield batch
+        if bulk and len(bulk.at):
+            yield odd.batch(bulk, line)
 
 
-class _Lines:
-    """Passes lines on and remembers those of the row that is being read.
+class _Odd:
+    """Reads what was not taken of a block, and tells what became of the other lines meanwhile.
 
-    One row may not go on for ever: past a bound it is ended as an error, and the lines below
-    are read as rows again.
+    A row that begins on an odd line may go on over lines that were taken, and below the block.
     """
 
-    def __init__(self, lines: Iterable[str], bound: int) -> None:
-        self.seen: list[str] = []
-        self._lines = iter(lines)
-        self._bound = bound
-        self._size = 0
-        self._first = 1
+    def __init__(self, tape: Tape, rows: CsvRows, bulk: Bulk | None) -> None:
+        self._tape = tape
+        self._rows = rows
+        self._block = tape.block
+        self._turns = tape.turns
+        self._bulk = bulk
+        self._runs: list[tuple[int, int, int]] = []
+        """Lines that were read one by one, as the first and the one below the last; and by how
+        much the lines below these were counted short until then."""
 
-    def below(self) -> int:
-        """Forget the row that was read; return the line on which the next one begins."""
-        self._first += len(self.seen)
-        self._size = 0
-        self.seen.clear()
-        return self._first
+    def rows(self) -> Iterator[Sequence[Row]]:
+        """Yield rows, and leave the tape where the rows below the block begin."""
+        yield from self._some(self._bulk) if self._bulk else self._all()
 
-    def __iter__(self) -> Iterator[str]:
-        return self
+    def batch(self, bulk: Bulk, line: int) -> Any:
+        """Return what was taken, without what belongs to rows that began above it.
 
-    def __next__(self) -> str:
-        line = next(self._lines)
-        self.seen.append(line)
-        self._size += len(line)
-        if self._size > self._bound:
-            raise csv.Error(f"it is longer than {self._bound:,} characters")
-        return line
+        Args:
+            bulk: what was taken.
+            line: the first of the block.
+        """
+        columns, at = bulk.columns, bulk.at
+        if self._runs:
+            first, below, more = np.array(self._runs).T
+            run = np.searchsorted(first, at, "right") - 1
+            kept = (run < 0) | (at >= below[run])
+            columns = {name: column.filter(pa.array(kept)) for name, column in columns.items()}
+            at = (at + np.where(run < 0, 0, more[run]))[kept]
+        return batch_of_columns(columns, pa.array(at + line))
 
+    def _all(self) -> Iterator[Sequence[Row]]:
+        while self._is_inside() and self._tape.at < len(self._block):
+            yield self._rows.row() or ()
 
-def _header(
-    reader: Iterator[list[str]], lines: _Lines, columns: Mapping[str, str], *, limits: Limits
-) -> tuple[int, _Pick]:
-    """Read the header line; return a row's width and what picks our columns out of a row."""
-    patience = Patience(limits)
-    line = 1
-    try:
-        names: list[str] = []
-        while not names:
-            line = lines.below()
-            names = next(reader)
-            if not names:
-                patience.blank(line)
-    except StopIteration:
-        said = "it is empty, expected a header line with email or phoneNumber"
-        raise UnreadableError("SPEC-104", said) from None
-    except csv.Error as error:
-        said = f"its header line is not CSV: {_not_csv(error).removeprefix(_NOT_CSV)}"
-        raise UnreadableError("SPEC-101", said, line=line) from error
-    if fault := _fault(lines.seen):
-        raise UnreadableError("SPEC-101", f"its header line cannot be read: {fault}", line=line)
-    chosen = choose(names, columns, line=line, limits=limits)
-    return len(names), itemgetter(*(chosen.get(column, -1) for column in FIELDS.values()))
+    def _some(self, bulk: Bulk) -> Iterator[Sequence[Row]]:
+        """Read rows from each odd line on, until one ends where a line begins that is not odd."""
+        tape, rows, line = self._tape, self._rows, self._rows.line
+        begins = starts(self._block) if len(bulk.odd) else bulk.odd
+        odd, places = bulk.odd.tolist(), begins[bulk.odd].tolist()
+        more = index = 0
+        while index < len(odd) and self._is_inside():
+            first = odd[index]
+            tape.at, rows.line = places[index], line + first + more
+            while self._is_inside() and (tape.at in places[index : index + 1] or self._is_within()):
+                yield rows.row() or ()
+                while index < len(odd) and places[index] < tape.at:
+                    index += 1
+            below = int(np.searchsorted(begins, tape.at)) if self._is_inside() else bulk.count
+            more = rows.line - line - below
+            self._runs.append((first, below, more))
+        if self._is_inside():
+            tape.at, rows.line = len(self._block), line + bulk.count + more
 
+    def _is_inside(self) -> bool:
+        """Tell whether the tape is still in the block."""
+        return self._tape.turns == self._turns
 
-_NOT_CSV: Final = "it is not CSV: "
-_CSV_WORDS: Final = {
-    "unexpected end of data": "a quote is opened and never closed",
-    f"field larger than field limit ({csv.field_size_limit()})": (
-        f"a field is longer than {csv.field_size_limit():,} characters; is a quote never closed?"
-    ),
-}
-"""What the reader's own words mean to somebody who looks for the place."""
-
-
-def _not_csv(error: csv.Error) -> str:
-    return _NOT_CSV + _CSV_WORDS.get(str(error), str(error))
-
-
-def _fault(lines: Iterable[str]) -> str:
-    """Say what makes lines no text, if anything does."""
-    for line in lines:
-        if "\0" in line:
-            return "it holds a NUL"
-        try:
-            line.encode()
-        except UnicodeEncodeError:  # a lone surrogate: what reading made of a foreign byte
-            return "it is not UTF-8"
-    return ""
-
-
-def _broken(lines: Sequence[str], first: int, fault: str) -> Iterator[Row]:
-    """Make every line of a broken row a fault of its own.
-
-    A quote that is never closed swallows the contacts below it, and each of them has to count.
-    """
-    for line, text in enumerate(lines, first):
-        if text.strip():
-            why = fault if line == first else f"it is taken into the row of line {first}"
-            whole = shown(text.rstrip("\r\n")).encode(errors="surrogateescape")
-            yield Row(line=line, fault=why, text=whole.decode(errors="backslashreplace"))
+    def _is_within(self) -> bool:
+        """Tell whether the tape is behind a carriage return, within what counts as one line."""
+        return 0 < self._tape.at < len(self._block) and self._block[self._tape.at - 1] != FEED

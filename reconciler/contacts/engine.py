@@ -8,6 +8,7 @@ import hmac
 import re
 import secrets
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ from reconciler.masking import scrub
 _BLOCK: Final = 64
 """Bytes of a SHA-256 block: HMAC pads its key to it."""
 
+_AT_ONCE: Final = 2
+"""Pieces of work over whole lists at a time."""
+
 _INNER: Final = re.compile(r'"exception_message":"(?P<message>(?:[^"\\]|\\.)*)"')
 
 _SETTINGS: Final = """
@@ -34,6 +38,12 @@ SET TimeZone = 'UTC';
 SET autoinstall_known_extensions = false;
 SET autoload_known_extensions = false;
 """
+
+_FOLD: Final = """
+SELECT count(*), coalesce(sum(hash(1, {columns})), 0), coalesce(sum(hash({columns}, 2)), 0)
+FROM {source}
+"""
+"""Two sums of 64-bit hashes: sums do not depend on the order, and two do not meet by chance."""
 
 PSEUDONYM: Final = "sha256(getvariable('opad') || unhex(sha256(getvariable('ipad') || encode({}))))"
 """HMAC-SHA256 of a text column under the installation's key, as lower-case hex, in SQL."""
@@ -58,6 +68,7 @@ class Engine:
         self._key = key
         self._spill = spill
         self._memory = memory
+        self._turns = threading.BoundedSemaphore(_AT_ONCE)
 
     def __enter__(self) -> Self:
         self._own = _own_part(self._spill)
@@ -77,10 +88,16 @@ class Engine:
         self._own.remove()
 
     @contextmanager
-    def session(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Yield a connection of its own for one piece of work, temporary tables included."""
+    def session(self, *, ordered: bool = True) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Yield a connection of its own for one piece of work, temporary tables included.
+
+        Args:
+            ordered: whether rows keep their order where a query names none; without it every
+                thread writes what it has, twice as fast.
+        """
         with translated():
             cursor = self._root.cursor()
+            cursor.execute(f"SET SESSION preserve_insertion_order = {str(ordered).lower()}")
             key = hashlib.sha256(self._key).digest() if len(self._key) > _BLOCK else self._key
             padded = key.ljust(_BLOCK, b"\0")
             cursor.execute("SET VARIABLE ipad = $1", [bytes(byte ^ 0x36 for byte in padded)])
@@ -90,6 +107,25 @@ class Engine:
             finally:
                 cursor.close()
 
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until there is room for work that may need much memory, and do it.
+
+        Lists are worked on side by side; what compares or merges whole ones is not, beyond what
+        the memory limit has room for.
+        """
+        with self._turns:
+            yield
+
+    @contextmanager
+    def draft(self) -> Iterator[Path]:
+        """Yield the path of a file that lives as long as the block; it may hold addresses."""
+        path = self._own.folder / f"{secrets.token_hex(8)}.parquet"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
     @property
     def fingerprint(self) -> str:
         """A name for the installation's key that does not give it away."""
@@ -98,6 +134,23 @@ class Engine:
     def pseudonym(self, text: str) -> str:
         """Return the HMAC-SHA256 of a text under the installation's key, as hex."""
         return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+
+    def fold(
+        self, session: duckdb.DuckDBPyConnection, columns: str, source: str, /, **values: object
+    ) -> str:
+        """Return a keyed digest of rows in whatever order; of equal rows each counts.
+
+        It tells apart what was read or compiled, at the cost of one scan; it is no proof against
+        somebody who makes up contents to be taken for one another.
+
+        Args:
+            session: where to ask.
+            columns: what is digested of a row.
+            source: what follows ``FROM``.
+            **values: parameters of ``source``.
+        """
+        found = session.execute(_FOLD.format(columns=columns, source=source), values).fetchall()
+        return self.pseudonym(":".join(map(str, found[0])))
 
     def digest(self, rows: duckdb.DuckDBPyRelation) -> str:
         """Return the keyed digest of a relation of one text column, in its order.

@@ -96,27 +96,44 @@ def of_merged(session: duckdb.DuckDBPyConnection, spec: ListSpec) -> tuple[Probl
 
 
 def of_invalid(
-    session: duckdb.DuckDBPyConnection, spec: ListSpec, counts: Counts, *, path: Path
+    session: duckdb.DuckDBPyConnection, spec: ListSpec, *, invalid: int, read: int, path: Path
 ) -> tuple[Problem, ...]:
-    """Return the invalid rows as problems, or that they were set aside.
+    """Return the invalid rows as problems; none where they may be set aside.
 
     Args:
         session: holds the judged identifiers.
         spec: says whether, and how many, may be set aside.
-        counts: of which some are invalid.
+        invalid: how many are invalid, at least one.
+        read: of how many.
         path: where all the invalid rows were written.
     """
-    share = Decimal(counts.invalid) / counts.read
-    seen = f"{counts.invalid:,} of {counts.read:,} identifiers are invalid ({share:.2%})"
+    share = Decimal(invalid) / read
     if spec.invalid == "quarantine" and share <= spec.max_invalid:
-        return (_warning(spec, "SPEC-117", f"{seen} and were set aside: {path}"),)
+        return ()
     limit = f", over maxInvalid {spec.max_invalid:%}" if spec.invalid == "quarantine" else ""
-    total = Problem(place=spec.place, code="SPEC-116", message=f"{seen}{limit}; all: {path}")
+    said = f"{_invalid_share(invalid, read)}{limit}; all: {path}"
+    total = Problem(place=spec.place, code="SPEC-116", message=said)
     shown = (
         Problem(place=_place(spec, sample.source, sample.line), code=code, message=message)
         for code, message, sample in _faults(session)
     )
     return (total, *shown)
+
+
+def of_aside(spec: ListSpec, counts: Counts, *, path: Path) -> tuple[Problem, ...]:
+    """Return the warning that invalid rows were set aside.
+
+    Args:
+        spec: allows that.
+        counts: of which some are invalid.
+        path: where all the invalid rows were written.
+    """
+    seen = _invalid_share(counts.invalid, counts.read)
+    return (_warning(spec, "SPEC-117", f"{seen} and were set aside: {path}"),)
+
+
+def _invalid_share(invalid: int, read: int) -> str:
+    return f"{invalid:,} of {read:,} identifiers are invalid ({Decimal(invalid) / read:.2%})"
 
 
 def _warning(spec: ListSpec, code: str, message: str) -> Problem:

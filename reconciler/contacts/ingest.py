@@ -6,17 +6,21 @@ that it cannot read: such a row is opaque.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from reconciler import disk
+from reconciler.api.port import PAGE
 from reconciler.contacts import normalise
 from reconciler.contacts.engine import Engine
+from reconciler.contacts.passing import passing
 from reconciler.errors import STATE_HINT, EngineError
 from reconciler.model import Table
 
@@ -27,65 +31,54 @@ _LATEST: Final = FOREVER - 9
 """The highest version that is told apart from higher ones: a write has to send a higher one still,
 and one further where it writes twice."""
 
+_NUMBER: Final = pa.field("number", pa.int64())
+_STREAM: Final = PAGE.append(_NUMBER)
+
 _COPY: Final = "COPY ({}) TO $into (FORMAT parquet, COMPRESSION zstd, USE_TMP_FILE false)"
 
-_STAGE: Final = """
-CREATE TEMP TABLE staged (
-    email_spelling VARCHAR, phone_spelling VARCHAR, email VARCHAR, phone VARCHAR,
-    reason VARCHAR, until BIGINT, version BIGINT, unreadable BOOLEAN)
-"""
-
-_TAKE: Final = f"""
-INSERT INTO staged
-SELECT email_spelling, phone_spelling, email_address(email_spelling),
-    phone_address(phone_spelling, $region), reason, ends, version, written AND ends IS NULL
-FROM (
-    SELECT
-        CASE WHEN tidy(email) IS NOT NULL THEN email END AS email_spelling,
-        CASE WHEN tidy(phone) IS NOT NULL THEN phone END AS phone_spelling,
-        CASE WHEN tidy(reason) IS NOT NULL THEN reason END AS reason,
-        end_seconds(until) AS ends, tidy(until) IS NOT NULL AS written,
+_OBSERVED: Final = f"""
+COPY (
+WITH tidied AS (
+    SELECT part, number,
+        CASE WHEN is_there(email) THEN email END AS email,
+        CASE WHEN is_there(phone) THEN phone END AS phone,
+        CASE WHEN is_there(reason) THEN reason END AS reason,
+        end_seconds(until) AS until, is_there(until) AS written,
         CASE WHEN version > {_LATEST} THEN {_LATEST} ELSE version END AS version
-    FROM page)
-"""  # noqa: S608 - a constant of ours
-
-_ARRANGE: Final = """
-CREATE TEMP TABLE arranged AS
-WITH contacts AS (
-    SELECT *, NULL::BIGINT AS pair FROM staged
-    WHERE email_spelling IS NULL OR phone_spelling IS NULL
-    UNION ALL
-    SELECT *, row_number() OVER (
-        ORDER BY email, phone, email_spelling, phone_spelling, reason, until, version, unreadable)
-    FROM staged
-    WHERE email_spelling IS NOT NULL AND phone_spelling IS NOT NULL),
+    FROM stream),
 identifiers AS (
-    SELECT email AS found, 'email' AS channel, email_spelling AS spelling, * FROM contacts
-    WHERE email_spelling IS NOT NULL
-    UNION ALL
-    SELECT phone, 'phone', phone_spelling, * FROM contacts
-    WHERE phone_spelling IS NOT NULL
-    UNION ALL
-    SELECT NULL, NULL, NULL, * FROM contacts
-    WHERE email_spelling IS NULL AND phone_spelling IS NULL)
+    SELECT *, written AND until IS NULL AS unreadable,
+        part > 0 AND email IS NOT NULL AND phone IS NOT NULL AS joined,
+        CASE WHEN part = 2 THEN phone ELSE coalesce(email, phone) END AS spelling,
+        CASE
+            WHEN part < 2 AND email IS NOT NULL THEN 'email'
+            WHEN phone IS NOT NULL THEN 'phone' END AS channel
+    FROM tidied
+    WHERE part = 0 OR part = 1 AND (email IS NOT NULL OR phone IS NULL)
+        OR part = 2 AND phone IS NOT NULL),
+found AS (
+    SELECT *, CASE channel
+        WHEN 'email' THEN email_address(email)
+        WHEN 'phone' THEN phone_address(phone) END AS found
+    FROM identifiers)
 SELECT CASE WHEN NOT unreadable THEN found END AS address, channel, reason, until, version,
-    spelling, pair, unreadable OR found IS NULL AS opaque,
-    CASE WHEN unreadable THEN found END AS shadow
-FROM identifiers
+    spelling, CASE WHEN joined THEN number END AS pair, unreadable OR found IS NULL AS opaque,
+    CASE WHEN unreadable THEN found END AS shadow,
+    CASE WHEN joined THEN CASE WHEN part = 1 THEN phone ELSE email END END AS mate
+FROM found
+) TO $into (FORMAT parquet, USE_TMP_FILE false)
+"""  # noqa: S608 - a constant of ours
+"""One statement from the pages to the file: no row waits in memory for another one."""
+
+_EMPTY: Final = """
+COPY (SELECT NULL::VARCHAR AS address, NULL::VARCHAR AS channel, NULL::VARCHAR AS reason,
+    NULL::BIGINT AS until, NULL::BIGINT AS version, NULL::VARCHAR AS spelling, NULL::BIGINT AS pair,
+    NULL::BOOLEAN AS opaque, NULL::VARCHAR AS shadow, NULL::VARCHAR AS mate WHERE false)
+TO $into (FORMAT parquet, USE_TMP_FILE false)
 """
 
-_OBSERVED: Final = """
-SELECT * FROM arranged
-ORDER BY address NULLS LAST, channel, spelling, pair, reason, until, version, shadow
-"""
-
-_OBSERVED_LINES: Final = """
-SELECT replace(concat_ws('|', coalesce(address, ''), coalesce(reason, ''),
-    coalesce(until::VARCHAR, ''), coalesce(version::VARCHAR, ''), coalesce(spelling, ''),
-    coalesce(pair::VARCHAR, ''), coalesce(channel, ''), opaque::VARCHAR,
-    coalesce(shadow, '')), chr(10), ' ') AS line
-FROM arranged ORDER BY line
-"""
+_CONTENT: Final = "address, channel, reason, until, version, spelling, opaque, shadow, mate"
+"""All that a row says; ``pair`` is only a number that its two rows have in common."""
 
 _LINES: Final = """
 SELECT DISTINCT replace(coalesce(address, spelling, '') || '|' || CASE WHEN op = 'release' THEN '|'
@@ -99,21 +92,26 @@ WHERE $op = ''
 ORDER BY line
 """
 
+_SHARED: Final = """
+CREATE TEMP TABLE shared AS
+SELECT hash({column}) AS hashed FROM read_parquet($path) WHERE {column} IS NOT NULL
+GROUP BY hashed HAVING count(*) > 1
+"""
+"""The hashes of what stands in several rows, and maybe some others: few where lists are clean, so
+that only these rows need to be grouped by what they are."""
+
 _REPEATED: Final = """
-WITH contacts AS (
-    SELECT channel || '|' || spelling AS who, reason, until, version
-    FROM read_parquet($path) WHERE pair IS NULL AND spelling IS NOT NULL
-    UNION ALL
-    SELECT string_agg(spelling, '|' ORDER BY channel), any_value(reason), any_value(until),
-        any_value(version)
-    FROM read_parquet($path) WHERE pair IS NOT NULL GROUP BY pair)
-SELECT coalesce(sum(times - 1), 0)
-FROM (SELECT who, reason, until, version, count(*) AS times FROM contacts GROUP BY ALL)
+SELECT coalesce(sum(times - 1), 0) FROM (
+    SELECT count(*) AS times FROM read_parquet($path)
+    WHERE hash(spelling) IN (FROM shared) AND (pair IS NULL OR channel = 'email')
+    GROUP BY channel, spelling, mate, reason, until, version)
 """
 
 _SUPPRESSED: Final = """
-SELECT count(DISTINCT address) + count(*) FILTER (opaque)
-FROM read_parquet($path) WHERE until IS NULL OR until > $as_of
+WITH held AS (
+    SELECT address, opaque, address IS NOT NULL AND hash(address) IN (FROM shared) AS twice
+    FROM read_parquet($path) WHERE until IS NULL OR until > $as_of)
+SELECT count(*) FILTER (NOT twice) + count(DISTINCT address) FILTER (twice) FROM held
 """
 
 
@@ -133,41 +131,60 @@ def ingest(engine: Engine, pages: Iterable[pa.Table], *, region: str | None, int
         into: the folder for the file.
 
     Returns:
-        One row a contact and identifier: address, channel, reason, until (seconds since 1970
-        UTC, null for no end), version, spelling, pair, opaque, shadow (the address of an opaque
-        row where only the end is unreadable).
+        One row a contact and identifier, in no order: address, channel, reason, until (seconds
+        since 1970 UTC, null for no end), version, spelling, pair, opaque, shadow (the address of
+        an opaque row where only the end is unreadable), mate (how the contact's other identifier
+        is spelled).
     """
-    with engine.session() as session:
-        normalise.register(session)
-        session.execute(_STAGE)
-        for page in pages:
-            session.register("page", page)
-            session.execute(_TAKE, {"region": region})
-            session.unregister("page")
-        session.execute(_ARRANGE)
-        digest = engine.digest(session.sql(_OBSERVED_LINES))
-        path = into / f"observed-{digest}.parquet"
-        at_rest(session, _OBSERVED, path)  # also in place of one of that name: it may be damaged
-        rows = scalar(session, "SELECT count(*) FROM arranged")
+    with engine.session(ordered=False) as session:
+        normalise.register(session, region=region)
+        with written(into / "observed.parquet") as held:
+            with passing(session, _numbered(pages), schema=_STREAM):
+                rows = scalar(session, _OBSERVED, into=str(held))
+            source = "read_parquet($path)"
+            digest = engine.fold(session, _CONTENT, source, path=literal(held))
+            path = into / f"observed-{digest}.parquet"
+            held.replace(path)  # not put on disk: its bytes are compared when it is used again
     return Table(path=path, rows=rows, digest=digest)
+
+
+def _numbered(pages: Iterable[pa.Table]) -> Iterator[Any]:
+    """Yield pages as batches whose contacts are numbered from 1."""
+    first = 1
+    for page in pages:
+        numbers = pa.array(np.arange(first, first + page.num_rows))
+        yield from page.append_column(_NUMBER, numbers).combine_chunks().to_batches()
+        first += page.num_rows
 
 
 def empty(engine: Engine, into: Path) -> Table:
     """Return the observed table of a list without contacts."""
-    return ingest(engine, (), region=None, into=into)
+    digest = engine.pseudonym("0:0:0")
+    path = into / f"observed-{digest}.parquet"
+    with engine.session() as session, written(path) as held:
+        session.execute(_EMPTY, {"into": str(held)})
+        held.replace(path)
+    return Table(path=path, rows=0, digest=digest)
 
 
 def suppressed(engine: Engine, observed: Table, *, as_of: datetime) -> int:
     """Count the addresses that are suppressed at ``as_of``, opaque rows each for itself."""
     with engine.session() as session:
-        values = {"path": literal(observed.path), "as_of": seconds(as_of)}
-        return scalar(session, _SUPPRESSED, **values)
+        path = literal(observed.path)
+        share(session, path, "address")
+        return scalar(session, _SUPPRESSED, path=path, as_of=seconds(as_of))
 
 
 def repeated(engine: Engine, observed: Table) -> int:
     """Count the contacts that came again exactly as before, beyond the first of each."""
     with engine.session() as session:
+        share(session, literal(observed.path), "spelling")
         return scalar(session, _REPEATED, path=literal(observed.path))
+
+
+def share(session: duckdb.DuckDBPyConnection, path: str, column: str) -> None:
+    """Make the table ``shared``: hashes of what may stand in several rows of a file's column."""
+    session.execute(_SHARED.format(column=column), {"path": path})
 
 
 def slice_digest(
@@ -190,13 +207,38 @@ def at_rest(session: duckdb.DuckDBPyConnection, query: str, path: Path, /, **val
     Raises:
         EngineError: the file cannot be written.
     """
+    with written(path) as held:
+        rows = scalar(session, _COPY.format(query), into=str(held), **values)
+        disk.adopt(held, path)
+    return rows
+
+
+@contextmanager
+def written(path: Path) -> Iterator[Path]:
+    """Yield a draft to be filled and adopted.
+
+    Raises:
+        EngineError: it cannot be written.
+    """
     try:
         with disk.draft(path) as held:
-            rows = scalar(session, _COPY.format(query), into=str(held), **values)
-            disk.adopt(held, path)
+            yield held
     except OSError as error:
         raise EngineError(f"cannot write {path}: {error.strerror}", hint=STATE_HINT) from error
-    return rows
+
+
+def private(folder: Path) -> None:
+    """Make a folder that only its owner may enter.
+
+    Raises:
+        EngineError: it cannot be made.
+    """
+    try:
+        disk.private(folder)
+    except OSError as error:
+        raise EngineError(
+            f"cannot make the folder {folder}: {error.strerror}", hint=STATE_HINT
+        ) from error
 
 
 def scalar(session: duckdb.DuckDBPyConnection, query: str, /, **values: object) -> int:

@@ -1,119 +1,82 @@
 """The rows of a file with a JSON object a line.
 
-It must never lose a row: what is no contact is a row with a fault, and so is an object that says
-something twice. It gives up on a file that is nothing but faults.
+Lines that can only be read in one way are read all at once, which is the rule; the others one by
+one. It must never lose a row: what is no contact is a row with a fault.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from io import BytesIO
+from typing import Any, Final
 
-import orjson
+import numpy as np
+import pyarrow as pa
 
-from reconciler.contacts.rows import (
-    FIELDS,
-    LIMITS,
-    WHOLE_BELOW,
-    Limits,
-    Patience,
-    Row,
-    folded,
-    require,
-    shown,
-    too_long,
-)
+from reconciler.contacts.blocks import BLOCK, Readable, blocks
+from reconciler.contacts.lines import BOM, Bulk, count, starts
+from reconciler.contacts.ndjson_bulk import JsonBulk
+from reconciler.contacts.ndjson_rows import JsonRows
+from reconciler.contacts.rows import LIMITS, Limits, batch_of_columns, batches_of
 
-_BOM: Final = b"\xef\xbb\xbf"
+_PARTS: Final = (BLOCK // 16, BLOCK // 256)
+"""Bytes of the parts that are tried in place of a block, if nothing is taken of it in whole."""
 
 
-def json_rows(
-    lines: Iterable[bytes], columns: Mapping[str, str], *, limits: Limits = LIMITS
-) -> Iterator[Row]:
-    """Yield the rows of a file with a JSON object a line.
+def json_batches(
+    stream: Readable,
+    columns: Mapping[str, str],
+    *,
+    limits: Limits = LIMITS,
+    size: int = BLOCK,
+    parts: Sequence[int] = _PARTS,
+    singly: Callable[[int], object] = int,
+) -> Iterator[Any]:
+    """Yield a file's rows as ``ROWS``, block by block; in a block they are in no order.
+
+    Args:
+        stream: the file's bytes.
+        columns: their names of columns for ours.
+        limits: what a row may be.
+        size: bytes of a block, about.
+        parts: bytes of what is tried in place of a block that is not taken, one after another.
+        singly: told of rows that are read one by one, how many.
 
     Raises:
         UnreadableError: a column the spec names is nowhere, or nearly everything is a fault.
     """
-    by_name = {columns.get(ours, ours).casefold(): column for ours, column in FIELDS.items()}
-    patience = Patience(limits)
-    seen: set[str] = set()
-    names: list[str] = []
-    for number, line in enumerate(lines, 1):
-        bare = (line.removeprefix(_BOM) if number == 1 else line).strip()
-        if not bare:
-            patience.blank(number)
-            continue
-        try:
-            found = _object(bare)
-            picked = _pick(found, by_name)
-            row = Row(line=number, **picked)
-            fault = too_long(row, limits) if len(bare) > limits.field else ""
-        except RecursionError:
-            fault = "it is nested too deeply"
-        except ValueError:
-            fault = "it is not JSON"
-        except TypeError as error:
-            fault = str(error)
-        if fault:
-            text = shown(bare.decode(errors="backslashreplace"))
-            yield from patience.count((Row(line=number, fault=fault, text=text),), number)
-        else:
-            names = names or list(found)
-            seen.update(picked)
-            yield row
-    if names:
-        require(seen, names, columns)
+    rows = JsonRows(columns, limits)
+    bulk = JsonBulk(rows, limits)
+    line = 1
+    for found in blocks(stream, ends=b"\n", size=size):
+        block = found.removeprefix(BOM) if line == 1 else found
+        for part, first, taken in _taken(bulk, block, line, parts):
+            for batch in batches_of(rows.rows(_odd(part, first, taken))):
+                singly(len(batch))
+                yield batch
+            if taken and len(taken.at):
+                yield batch_of_columns(taken.columns, pa.array(taken.at + first))
+        line += count(found)
+    rows.check()
 
 
-def _object(line: bytes) -> dict[str, object]:
-    """Parse a line.
-
-    An object that names something twice would lose one of the two without a word, so that is
-    looked for where there are more quotes in the line than its keys and texts account for.
-
-    Raises:
-        TypeError: it is no object, or names something twice.
-    """
-    found = orjson.loads(line)
-    if not isinstance(found, dict):
-        raise TypeError("it is not a JSON object")
-    texts = [*map(type, found.values())].count(str)
-    if line.count(b'"') != 2 * (len(found) + texts):
-        json.loads(line, object_pairs_hook=_once)
-    return found
+def _taken(
+    bulk: JsonBulk, block: bytes, line: int, sizes: Sequence[int]
+) -> Iterator[tuple[bytes, int, Bulk | None]]:
+    """Yield a block, or else its parts, each with its first line and what was taken of it."""
+    taken = bulk.taken(block, line)
+    if taken or not sizes:
+        yield block, line, taken
+        return
+    for part in blocks(BytesIO(block), ends=b"\n", size=sizes[0]):
+        yield from _taken(bulk, part, line, sizes[1:])
+        line += count(part)
 
 
-def _once(pairs: list[tuple[str, object]]) -> None:
-    if len({key for key, _ in pairs}) != len(pairs):
-        raise TypeError("it has a name twice")
-
-
-def _pick(found: Mapping[str, object], by_name: Mapping[str, str]) -> dict[str, str | None]:
-    """Take our fields out of an object, as text.
-
-    Raises:
-        TypeError: a field is there twice or is neither text nor a number.
-    """
-    picked: dict[str, str | None] = {}
-    for name, value in found.items():
-        column = by_name.get(folded(name))
-        if column is None:
-            continue
-        if column in picked:
-            raise TypeError(f"it has more than one value for {column}")
-        picked[column] = _as_text(value, column)
-    return picked
-
-
-def _as_text(value: object, column: str) -> str | None:
-    match value:
-        case None | str():
-            return value
-        case bool():
-            pass
-        case int():
-            return str(value)
-        case float():
-            whole = value.is_integer() and abs(value) < WHOLE_BELOW
-            return str(int(value)) if whole else str(value)
-    raise TypeError(f"its {column} is neither text nor a number")
+def _odd(block: bytes, line: int, taken: Bulk | None) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of a block that were not taken, each with its number in the file."""
+    if not taken:
+        yield from enumerate(BytesIO(block), line)
+    elif len(taken.odd):
+        begins = starts(block)
+        ends = np.append(begins[1:], len(block))
+        for one in taken.odd.tolist():
+            yield line + one, block[begins[one] : ends[one]]

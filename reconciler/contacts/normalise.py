@@ -1,187 +1,210 @@
 """SQL functions that turn what people typed into addresses and seconds, and NULL where they cannot.
 
-What is certain is decided in SQL; only the rest goes through the libraries, once per distinct
-value of a block. It must never raise over a value, and never make one person's address out of
-another's: in doubt the answer is NULL.
+What is certain is decided in SQL, for phones by patterns that come from the library's metadata;
+only the rest goes through the libraries, once per distinct value of a block. SQL must never say
+anything else than the functions in ``singly``.
 """
 
-import re
 import threading
-import unicodedata
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import duckdb
-import email_validator
 import phonenumbers
 import pyarrow as pa
 from duckdb.func import ARROW, SPECIAL
 
 from reconciler import times
+from reconciler.contacts import dialling
+from reconciler.contacts.singly import (
+    BLANK,
+    RULES,
+    duration_end,
+    email_address,
+    end_seconds,
+    phone_address,
+)
 
-BLANK: Final = " \t\r\n\v\f\u00a0\u200b\ufeff"
-"""What ``tidy`` takes away at both ends: what spreadsheets and editors leave there."""
+__all__ = ["BLANK", "RULES", "email_address", "phone_address", "register"]
 
-_MACROS: Final = r"""
-CREATE OR REPLACE TEMP MACRO tidy(written) AS nullif(trim(written, getvariable('blank')), '');
+_LOCAL: Final = "[A-Za-z0-9!#$%&''*+/=?^_`{|}~-]+"
+_LABEL: Final = "[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*"
+_EMAIL: Final = rf"{_LOCAL}(?:\.{_LOCAL})*@(?:{_LABEL}\.)+(?:[A-Za-z0-9]+-)*[A-Za-z0-9]*[A-Za-z]"
+"""An address in ASCII, but for one with two hyphens in a row: its domain may be Punycode."""
 
-CREATE OR REPLACE TEMP MACRO email_address(written) AS CASE
-  WHEN length(written) <= 254
-   AND length(written) - position('@' IN written) <= 63
-   AND regexp_full_match(written,
-     '[A-Za-z0-9_+-]+(\.[A-Za-z0-9_+-]+)*@([A-Za-z0-9]+(-[A-Za-z0-9]+)*\.)+[A-Za-z]{2,}')
-  THEN lower(written)
+_MACROS: Final = rf"""
+CREATE MACRO tidy(written) AS CASE
+  WHEN regexp_full_match(written, '[!-~]+(?: +[!-~]+)*') THEN written
+  ELSE nullif(trim(written, getvariable('blank')), '') END;
+
+CREATE MACRO is_there(written) AS CASE
+  WHEN written IS NULL OR written = '' THEN false
+  WHEN regexp_matches(written, '[!-~]') THEN true
+  ELSE tidy(written) IS NOT NULL END;
+
+CREATE MACRO lower_email(bare) AS CASE
+  WHEN strlen(bare) <= 254 AND regexp_full_match(bare, '{_EMAIL}')
+   AND NOT regexp_matches(bare, '@.*[^.]{{64}}')
+  THEN lower(bare) END;
+
+CREATE MACRO email_address(written) AS CASE
+  WHEN written IS NULL THEN NULL
+  WHEN strlen(written) <= 64 AND regexp_full_match(written, '{_EMAIL}') THEN lower(written)
+  WHEN strlen(written) <= 64
+   AND regexp_full_match(written, '[ \t\r\n]*{_EMAIL}[ \t\r\n]*')
+  THEN lower(trim(written, getvariable('blank')))
+  WHEN regexp_full_match(written, '[^@]*') THEN NULL
+  WHEN regexp_full_match(written, '[\x00-\x7f]*') AND NOT contains(written, '--')
+  THEN lower_email(trim(written, getvariable('blank')))
   ELSE slow_email_address(written) END;
 
-CREATE OR REPLACE TEMP MACRO phone_address(written, region) AS CASE
-  WHEN regexp_full_match(written, '\+1[2-9][0-9]{9}') THEN written
+CREATE MACRO end_seconds(written) AS CASE
+  WHEN written IS NULL THEN NULL
   WHEN regexp_full_match(written,
-    '\+1[ .-]?(\([2-9][0-9]{2}\)|[2-9][0-9]{2})[ .-]?[0-9]{3}[ .-]?[0-9]{4}')
-  THEN '+' || regexp_replace(written, '[^0-9]', '', 'g')
-  WHEN region = 'US' AND regexp_full_match(written,
-    '(\([2-9][0-9]{2}\)|[2-9][0-9]{2})[ .-]?[0-9]{3}[ .-]?[0-9]{4}')
-  THEN '+1' || regexp_replace(written, '[^0-9]', '', 'g')
-  ELSE slow_phone_address(written, coalesce(region, '')) END;
-
-CREATE OR REPLACE TEMP MACRO end_seconds(written) AS CASE
-  WHEN regexp_full_match(written, '[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\dZ')
-  THEN CAST(epoch(try_strptime(written, '%Y-%m-%dT%H:%M:%SZ')) AS BIGINT)
+    '[1-9]\d{{3}}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ')
+  THEN CAST(epoch(try_cast(written AS TIMESTAMP)) AS BIGINT)
+  WHEN regexp_full_match(written, '[1-9]\d{{3}}-\d\d-\d\d')
+  THEN CAST(epoch(try_cast(written AS TIMESTAMP)) AS BIGINT) + 86399
+  WHEN regexp_full_match(written, '[A-Za-z]*') THEN NULL
   ELSE slow_end_seconds(written) END;
 
-CREATE OR REPLACE TEMP MACRO is_naive(written) AS CASE
-  WHEN written IS NULL OR written[-1] = 'Z' OR regexp_full_match(written, '\d{4}-\d\d-\d\d')
+CREATE MACRO is_naive(written) AS CASE
+  WHEN written IS NULL OR ends_with(written, 'Z')
+    OR regexp_full_match(written, '\d{{4}}-\d\d-\d\d|[A-Za-z]*')
   THEN false
   ELSE slow_is_naive(written) END;
 
-CREATE OR REPLACE TEMP MACRO is_duration(written) AS starts_with(tidy(written), 'P');
+CREATE MACRO is_duration(written) AS CASE
+  WHEN regexp_full_match(written, '(?s)[!-~].*') THEN starts_with(written, 'P')
+  ELSE starts_with(tidy(written), 'P') END;
+
+CREATE MACRO knows_texts() AS true;
+"""
+"""Of each the likeliest case first, and a test that costs least. An argument is evaluated again
+in every case, so it should be a column. In 64 characters no part of a domain is too long, and no
+number is."""
+
+_GAPLESS: Final = """replace(replace(replace(replace(replace(replace(
+  {}, ' ', ''), '-', ''), '.', ''), '(', ''), ')', ''), '/', '')"""
+"""Without what may stand between digits; ``translate`` takes twice as long."""
+
+_PHONES: Final = r"""
+CREATE MACRO foreign_phone_{name}(bare, written) AS CASE
+  {world}
+  WHEN regexp_full_match(bare, '{impossible}') THEN NULL
+  ELSE slow_phone_address(written, getvariable('region')) END;
+
+CREATE MACRO national_phone_{name}(dialled, written) AS CASE
+  {extended_national}
+  WHEN regexp_full_match(dialled, '{none}') THEN NULL
+  ELSE slow_phone_address(written, getvariable('region')) END;
+
+CREATE MACRO phone_address_{name}(written) AS CASE
+  WHEN written IS NULL THEN NULL
+  WHEN strlen(written) > 64 THEN slow_phone_address(written, getvariable('region'))
+  WHEN regexp_full_match(written, '{canonical}') THEN written
+  {own}
+  WHEN regexp_full_match(written, '{international}') THEN foreign_phone_{name}(
+    CASE WHEN contains(written, '+') THEN {gapless}
+    ELSE '+' || substring({gapless}, {abroad} + 1) END, written)
+  {national}
+  WHEN regexp_full_match(written, '{none}') THEN NULL
+  WHEN regexp_full_match(written, '[\x00-\x7f]*')
+   AND NOT regexp_full_match(written, '{worded}') THEN NULL
+  WHEN regexp_full_match(written, '{extended}') THEN national_phone_{name}(
+    CASE WHEN ends_with(written, '.0') THEN left(written, -2) ELSE {extended_gone} END, written)
+  ELSE slow_phone_address(written, getvariable('region')) END;
+
+CREATE MACRO knows_{name}() AS true;
+"""
+"""What is certain of phones in one region. Patterns of its own numbers match a text as it is
+written, since they are small; that of all calling codes is for a text without gaps and stands in
+one place, since to compile it takes milliseconds in every statement.
 """
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_SETTLED_AFTER: Final = 4
-_FLOATED: Final = re.compile(r"(\+?\d{7,})\.0")
-"""A number that went through a column of floats: the fraction is no part of it."""
+_EXTENSION_GONE: Final = """
+  split_part(split_part(split_part(lower(written), 'e', 1), 'x', 1), ';', 1)"""
+"""No letters stand before an extension; a pattern would be compiled in each case again."""
 
-_EXTENSION: Final = re.compile(r"(;ext=|(extension|extn?|xtn|x)[.:]?\s*)\d+#?", re.IGNORECASE)
-_SCHEME: Final = re.compile(r"tel:", re.IGNORECASE)
-
-_POSSIBLE: Final = phonenumbers.ValidationResult.IS_POSSIBLE
-_LONGEST_EXTENSION: Final = 6
+_CHOSEN: Final = """
+CREATE OR REPLACE TEMP MACRO phone_address(written) AS phone_address_{name}(written)
+"""
+"""A session has one region, and macros are quick to name and slow to make."""
 
 _registering: Final = threading.Lock()
 
-# Special-use names (.test, .local, example.…) are somebody's to block like any other.
-email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
-
-def register(session: duckdb.DuckDBPyConnection) -> None:
+def register(session: duckdb.DuckDBPyConnection, *, region: str | None) -> None:
     """Give a session the functions below; safe to repeat, and from many threads.
 
     * ``email_address(VARCHAR) -> VARCHAR``: trimmed, lower case, the domain in IDNA's ASCII.
-    * ``phone_address(VARCHAR, region VARCHAR) -> VARCHAR``: E.164 without extension; with a NULL
-      region only international forms.
+    * ``phone_address(VARCHAR) -> VARCHAR``: E.164 without extension.
     * ``end_seconds(VARCHAR) -> BIGINT``: a date or time as seconds since the epoch, rounded up;
       a bare date is the end of its day.
     * ``duration_end(start BIGINT, VARCHAR) -> BIGINT``: ``start`` plus an ISO 8601 duration.
     * ``is_naive(VARCHAR)``, ``is_duration(VARCHAR) -> BOOLEAN``: how a time was written.
     * ``tidy(VARCHAR) -> VARCHAR``: without blanks at both ends, NULL where nothing is left.
+    * ``is_there(VARCHAR) -> BOOLEAN``: whether ``tidy`` leaves anything, at a third of its cost.
 
     Each is NULL where its text is NULL, blank or not such a thing (``is_naive``: false).
+
+    Args:
+        session: a session of an engine; it may be given functions for another region later.
+        region: where phone numbers written without a country are from; ``None`` for nowhere, so
+            that only international forms are numbers.
     """
-    with _registering:
-        if not _is_registered(session):
-            for name, (function, takes, gives) in _FUNCTIONS.items():
-                session.create_function(
-                    name, function, takes, gives, type=ARROW, null_handling=SPECIAL
-                )
+    name = region.lower() if region in phonenumbers.SUPPORTED_REGIONS else "nowhere"
     session.execute("SET VARIABLE blank = $1", [BLANK])
-    session.execute(_MACROS)
+    session.execute("SET VARIABLE region = $1", [region or ""])
+    with _registering:
+        if not _knows(session, "texts"):
+            for called, (function, takes, gives) in _FUNCTIONS.items():
+                session.create_function(
+                    called, function, takes, gives, type=ARROW, null_handling=SPECIAL
+                )
+            session.execute(_MACROS)
+        if not _knows(session, name):
+            session.execute(_phone_macros(name, region or ""))
+    session.execute(_CHOSEN.format(name=name))
 
 
-def _is_registered(session: duckdb.DuckDBPyConnection) -> bool:
-    """Tell whether some session of this database was here before: functions are the database's."""
+def _knows(session: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Tell whether a session of this database brought it before: what is made is the database's."""
     with suppress(duckdb.CatalogException):
-        session.execute(f"SELECT {next(reversed(_FUNCTIONS))}(NULL, NULL)")
+        session.execute(f"SELECT knows_{name}()")
         return True
     return False
 
 
-def email_address(written: str) -> str | None:
-    """Return an email's normalised identity, or ``None`` where it is not an email."""
-
-    def once(text: str) -> str:
-        parts = email_validator.validate_email(text, check_deliverability=False)
-        local = unicodedata.normalize("NFC", parts.local_part.lower())
-        return f"{local}@{parts.ascii_domain.lower()}"
-
-    return _settled(written.strip(BLANK), once)
-
-
-def phone_address(written: str, region: str) -> str | None:
-    """Return a phone number in E.164, or ``None`` where it is not a possible one.
-
-    With an empty region only international forms are numbers at all.
-
-    Possible, not valid: fictional and newly issued ranges have to work. A number that only works
-    inside its own area is not one, nor is one with words around or letters in it: the library
-    would overlook or dial them.
-    """
-
-    def once(text: str) -> str:
-        number = phonenumbers.parse(text, region or None)
-        if phonenumbers.is_possible_number_with_reason(number) != _POSSIBLE:
-            raise ValueError("not a possible number")
-        if len(number.extension or "") > _LONGEST_EXTENSION:
-            raise ValueError("two numbers in one place")
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-
-    stripped = written.strip(BLANK)
-    if not stripped.isprintable() or _is_wordy(stripped):
-        return None
-    floated = _FLOATED.fullmatch(stripped)
-    return _settled(floated[1] if floated else stripped, once)
+def _phone_macros(name: str, region: str) -> str:
+    """Return the macros of what is certain of a region's phone numbers."""
+    rules = dialling.rules(region)
+    own, *national = [_when(rule, "written") for rule in rules.national] or [""]
+    return _PHONES.format(
+        name=name,
+        canonical=rules.canonical,
+        own=own,
+        international=rules.international,
+        abroad=rules.abroad,
+        gapless=_GAPLESS.format("written"),
+        world="\n  ".join(_when(rule, "bare") for rule in rules.world),
+        impossible=rules.impossible,
+        national="\n  ".join(national),
+        extended_national="\n  ".join(_when(rule, "dialled") for rule in rules.national),
+        none=rules.none,
+        worded=dialling.WORDED,
+        extended=dialling.EXTENDED,
+        extended_gone=_EXTENSION_GONE,
+    )
 
 
-def _is_wordy(text: str) -> bool:
-    """Tell whether there are letters beside those that announce an extension at the end."""
-    scheme = _SCHEME.match(text)
-    bare = text[scheme.end() :] if scheme else text
-    marks = list(_EXTENSION.finditer(bare))
-    if marks and marks[-1].end() == len(bare):
-        bare = bare[: marks[-1].start()]
-    return any(character.isalpha() for character in bare)
-
-
-def end_seconds(written: str) -> int | None:
-    """Return a date or time as whole seconds since the epoch, or ``None`` where it is neither."""
-    with suppress(ValueError):
-        return _seconds(times.parse_time(written))
-    return None
-
-
-def duration_end(start: int, written: str) -> int | None:
-    """Return ``start`` (seconds) plus a duration, in seconds, or ``None`` where it is none."""
-    with suppress(ValueError, OverflowError):
-        return _seconds(times.add_duration(_EPOCH + timedelta(seconds=start), written))
-    return None
-
-
-def _seconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(seconds=1)
-
-
-def _settled(text: str, once: Callable[[str], str]) -> str | None:
-    """Normalise until nothing changes any more, so that normalising an address is the address."""
-    for _ in range(_SETTLED_AFTER):
-        try:
-            made = once(text)
-        except Exception:  # noqa: BLE001 - whatever a library trips over is not an address
-            return None
-        if made == text:
-            return made
-        text = made
-    return None
+def _when(rule: dialling.Rule, text: str) -> str:
+    """Return a rule as a case of ``text``."""
+    also = f" AND regexp_full_match({text}, '{rule.also}')" if rule.also else ""
+    digits = _GAPLESS.format(text)
+    rest = f"substring({digits}, {rule.cut + 1})" if rule.cut else digits
+    return f"WHEN regexp_full_match({text}, '{rule.pattern}'){also} THEN '{rule.put}' || {rest}"
 
 
 def _blockwise(one: Callable[..., object], kind: Any) -> Callable[..., Any]:

@@ -1,43 +1,38 @@
-"""A Parquet file's columns that we read, batch by batch, as plain Arrow.
+"""A Parquet file's columns that we read, batch by batch, as text.
 
 What the file says about itself is looked at before any of it is unpacked: a few bytes may stand
 for a billion rows. It never judges what a value says.
 """
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from reconciler.contacts.rows import Limits, UnreadableError, choose
+from reconciler.contacts.rows import NOT_UTF8, Limits, UnreadableError, batch_of_columns, choose
 from reconciler.contacts.streams import Opened
+from reconciler.contacts.texts import is_text, text
 
-_BATCH: Final = 50_000
+_BATCH: Final = 120_000
 _BATCH_BYTES: Final = 32 << 20
 _TAIL: Final = 8
 """Bytes at a Parquet file's end that say how long its footer is, and that it is one."""
 
 
-@contextmanager
-def parquet(
-    opened: Opened, columns: Mapping[str, str]
-) -> Iterator[tuple[Mapping[str, Any], Iterator[Any]]]:
-    """Open a Parquet file.
+def parquet(opened: Opened, columns: Mapping[str, str]) -> Iterator[Any]:
+    """Yield a Parquet file's rows, each with its number for a line, as ``ROWS``.
 
     Args:
         opened: the file.
         columns: their names of columns for ours.
 
-    Yields:
-        The type of each of our columns that is there, and batches with these columns: text as
-        bytes, since nobody checked that it is UTF-8.
-
     Raises:
         UnreadableError: a column is missing, there twice or no text, or the file is too large.
     """
+    count = 0
     file = opened.binary()
     _check_footer(file, opened)
     with pq.ParquetFile(file, pre_buffer=False) as found:
@@ -48,22 +43,19 @@ def parquet(
             _check_type(column, kind)
         wanted = {column: names[at] for column, at in chosen.items()}
         size = _check_amount(found, set(wanted.values()), opened)
-        plain = {column: _plain_type(kind) for column, kind in kinds.items()}
-        yield plain, _batches(opened, wanted, kinds, size=size)
+        for batch in _batches(opened, wanted, kinds, size=size):
+            yield _as_text(batch, count + 1)
+            count += len(batch)
 
 
-def is_text(kind: Any) -> bool:
-    """Tell whether a column holds text, or bytes that may be text."""
-    return any(
-        check(kind)
-        for check in (
-            pa.types.is_string,
-            pa.types.is_large_string,
-            pa.types.is_string_view,
-            pa.types.is_binary,
-            pa.types.is_large_binary,
-        )
-    )
+def _as_text(batch: Any, line: int) -> Any:
+    """Write a batch as text; a row that cannot be is a fault."""
+    texts = {name: text(batch.column(name)) for name in batch.schema.names}
+    lost = pa.scalar(False)  # noqa: FBT003 - a value, not a flag
+    for name, column in texts.items():
+        lost = pc.or_(lost, pc.and_(column.is_null(), batch.column(name).is_valid()))
+    fault = pc.if_else(lost, NOT_UTF8, pa.scalar(None, pa.string()))
+    return batch_of_columns(texts, pa.array(np.arange(line, line + len(batch))), fault)
 
 
 def _check_footer(file: Any, opened: Opened) -> None:

@@ -14,9 +14,8 @@ import duckdb
 import pyarrow as pa
 
 from reconciler.contacts import normalise
-from reconciler.contacts.compile import keep
 from reconciler.contacts.engine import PSEUDONYM, Engine
-from reconciler.contacts.ingest import seconds
+from reconciler.contacts.ingest import at_rest, private, seconds
 from reconciler.errors import Place, Problem
 from reconciler.model import ListSpec, ReleaseSpec, Table
 from reconciler.times import END_OF_DAY, zulu
@@ -27,7 +26,7 @@ WITH identifiers AS (
   SELECT email_address(tidy(email)) AS address, 'email' AS channel, * FROM declared
   WHERE email IS NOT NULL
   UNION ALL
-  SELECT phone_address(tidy(phone), $region), 'phone', * FROM declared WHERE phone IS NOT NULL)
+  SELECT phone_address(tidy(phone)), 'phone', * FROM declared WHERE phone IS NOT NULL)
 SELECT *, {PSEUDONYM.format("concat_ws('|', $list, address, requested_at)")}
   AS release_key
 FROM identifiers
@@ -48,6 +47,12 @@ _ALIVE: Final = """
 SELECT address, channel, until, basis, ticket, requested_by, requested_at, source, line,
   release_key
 FROM ranked WHERE place = 1 AND NOT spent ORDER BY address
+"""
+
+_NO_ROWS: Final = """
+CREATE TEMP TABLE none (
+  address VARCHAR, channel VARCHAR, until BIGINT, basis VARCHAR, ticket VARCHAR,
+  requested_by VARCHAR, requested_at BIGINT, source VARCHAR, line BIGINT, release_key VARCHAR)
 """
 
 _LINES: Final = """
@@ -100,30 +105,34 @@ def compile_releases(
         sorted by address; the places of releases that are spent; of those in doubt, which do
         nothing either; the problems.
     """
+    if not spec.releases:
+        return _none(engine, into), (), (), ()
     with engine.session() as session:
-        normalise.register(session)
+        normalise.register(session, region=spec.defaults.region)
         session.register("declared", _declared(spec.releases))
         for name, held in (("spent", spent), ("doubted", doubted)):
             session.register(name, pa.table({"key": pa.array(sorted(held), pa.string())}))
-        session.execute(_ADDRESSED, {"region": spec.defaults.region, "list": spec.name})
+        session.execute(_ADDRESSED, {"list": spec.name})
         age = release_within // timedelta(seconds=1)
         day_end = datetime.combine(as_of.astimezone(UTC).date(), END_OF_DAY)
         moments = {"as_of": seconds(as_of), "day_end": seconds(day_end)}
         session.execute(_RANKED, {"within": age, **moments})
-        table = keep(
-            engine,
-            session,
-            rows=_ALIVE,
-            lines=_LINES,
-            places=_PLACES,
-            into=into,
-            kind="releases",
-        )
+        table = _kept(engine, session, into)
         over = session.execute(_DONE).fetchall()
         done = tuple(spec.releases[number].place for number, in_doubt in over if not in_doubt)
         doubtful = tuple(spec.releases[number].place for number, in_doubt in over if in_doubt)
         problems = (*_problems(session, spec), *_from_the_future(spec, day_end))
         return table, done, doubtful, problems
+
+
+def _none(engine: Engine, into: Path) -> Table:
+    """Return the table of no releases."""
+    private(into)
+    path = into / "releases-none.parquet"
+    with engine.session() as session:
+        session.execute(_NO_ROWS)
+        rows = at_rest(session, "FROM none", path)
+    return Table(path=path, rows=rows, digest=engine.pseudonym(""))
 
 
 def _declared(releases: Sequence[ReleaseSpec]) -> pa.Table:
@@ -167,3 +176,11 @@ def _from_the_future(spec: ListSpec, day_end: datetime) -> Iterator[Problem]:
                 message=f"the release's requestedAt {zulu(release.requested_at)} is in the future, "
                 "so it would never run out; expected when it was asked for",
             )
+
+
+def _kept(engine: Engine, session: duckdb.DuckDBPyConnection, into: Path) -> Table:
+    """Write the table; one with equal content from equal places, whole or damaged, is replaced."""
+    private(into)
+    digest = engine.digest(session.sql(_LINES))
+    path = into / f"releases-{digest}-{engine.digest(session.sql(_PLACES))[:16]}.parquet"
+    return Table(path=path, rows=at_rest(session, _ALIVE, path), digest=digest)

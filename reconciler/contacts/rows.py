@@ -6,7 +6,10 @@ relations, and does not judge what a field says.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
 
 from reconciler.masking import scrub
 
@@ -19,6 +22,19 @@ FIELDS: Final = {
 }
 """Our field names, as specs spell them, and our names of columns; identifiers first."""
 
+ROWS: Final = pa.schema(
+    [
+        *((column, pa.string()) for column in FIELDS.values()),
+        ("line", pa.int64()),
+        ("fault", pa.string()),
+        ("text", pa.string()),
+    ]
+)
+"""Rows as a batch; what is a ``Row`` where they are read one by one."""
+
+NOT_UTF8: Final = "it is not UTF-8"
+
+_BATCH: Final = 50_000
 _NAMES_SHOWN: Final = 20
 _NAME: Final = 100
 """Characters of a column's name that are shown."""
@@ -76,6 +92,22 @@ class Row(NamedTuple):
     """Why it is no contact at all."""
     text: str | None = None
     """A faulty row as it stands in the file."""
+
+
+def batches_of(rows: Iterable[Row]) -> Iterator[Any]:
+    """Yield rows that were read one by one as batches of ``ROWS``."""
+    found = iter(rows)
+    while part := list(islice(found, _BATCH)):
+        columns = zip(zip(*part, strict=True), ROWS.types, strict=True)
+        yield pa.record_batch([pa.array(values, kind) for values, kind in columns], schema=ROWS)
+
+
+def batch_of_columns(columns: Mapping[str, Any], lines: Any, fault: Any = None) -> Any:
+    """Return columns of text as a batch of ``ROWS``; those that are not there are null."""
+    nothing = pa.nulls(len(lines), pa.string())
+    arrays = [columns.get(column, nothing) for column in FIELDS.values()]
+    arrays += [lines, nothing if fault is None else fault, nothing]
+    return pa.record_batch(arrays, schema=ROWS)
 
 
 class UnreadableError(Exception):

@@ -21,6 +21,8 @@ from reconciler import regular
 from reconciler.contacts.rows import LIMITS, Limits, UnreadableError
 
 _CHUNK: Final = 1 << 16
+_READ: Final = 1 << 20
+"""Bytes that are unpacked at once, at most."""
 _MARKS: Final = (
     (b"\xff\xfe\0\0", "UTF-32 text"),
     (b"\0\0\xfe\xff", "UTF-32 text"),
@@ -102,6 +104,11 @@ class Opened:
     def size(self) -> int:
         """Bytes of the file as it was opened."""
         return self._state[0]
+
+    @property
+    def taken(self) -> int:
+        """Bytes of the file that were read so far."""
+        return self._taken.packed
 
     @property
     def unpacked(self) -> int:
@@ -211,12 +218,15 @@ class _Plain(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._source.read(len(buffer))
-        buffer[: len(data)] = data
-        self._taken.plain += len(data)
+        view = memoryview(buffer)[:_READ]
+        count: int = self._source.readinto(view) or 0
+        self._taken.plain += count
         self._check_amount()
-        self._check_line(data)
-        return len(data)
+        data = bytes(view[:count])
+        step = self._limits.line
+        for at in range(0, count, step):
+            self._check_line(data, at, min(at + step, count))
+        return count
 
     def _check_amount(self) -> None:
         packed, plain, limits = self._taken.packed, self._taken.plain, self._limits
@@ -228,16 +238,17 @@ class _Plain(io.RawIOBase):
                 f"it unpacks to over {limits.expansion} times its size, which contacts never do",
             )
 
-    def _check_line(self, data: bytes) -> None:
-        ends = [at for at in map(data.find, self._ends) if at >= 0]
-        if self._begun + (min(ends) if ends else len(data)) > self._limits.line:
+    def _check_line(self, data: bytes, at: int, end: int) -> None:
+        """Look at a part of data that is no longer than a line may be."""
+        ends = [found for mark in self._ends if (found := data.find(mark, at, end)) >= 0]
+        if self._begun + (min(ends) if ends else end) - at > self._limits.line:
             said = f"a line is longer than {_size(self._limits.line)}"
             raise UnreadableError("SPEC-124", said, line=self._line)
         if ends:
-            self._begun = len(data) - 1 - max(map(data.rfind, self._ends))
-            self._line += max(map(data.count, self._ends))
+            self._begun = end - 1 - max(data.rfind(mark, at, end) for mark in self._ends)
+            self._line += max(data.count(mark, at, end) for mark in self._ends)
         else:
-            self._begun += len(data)
+            self._begun += end - at
 
 
 def _check_text(head: bytes) -> None:

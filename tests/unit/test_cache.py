@@ -1,5 +1,6 @@
 """Tables remembered between runs, and everything that makes them not be believed."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ import orjson
 import pytest
 
 from builders import NOW, remote
-from reconciler.cache import Shelf
+from reconciler.cache import Shelf, evict, size
 from reconciler.model import RemoteList, Table
 
 SERVICE = "https://acme.example/api/v2"
@@ -218,3 +219,40 @@ def test_a_last_reading_that_is_damaged_is_none(tmp_path: Path, content: bytes) 
     damaged.write_bytes(content)
 
     assert shelf.last is None
+
+
+def aged(folder: Path, name: str, days: float, *, content: bytes = b"0123456789") -> Path:
+    """A file of ten bytes that was last used so many days ago."""
+    path = folder / name
+    path.write_bytes(content)
+    used = (NOW - timedelta(days=days)).timestamp()
+    os.utime(path, (used, used))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("limit", "left"), [(30, "abc"), (29, "bc"), (20, "bc"), (19, "c"), (10, "c"), (0, "c")]
+)
+def test_what_was_not_used_for_longest_goes_first(tmp_path: Path, limit: int, left: str) -> None:
+    """As much as has to, and never what a run that lives may use."""
+    for name, days in (("b", 2), ("a", 3), ("c", 0)):
+        aged(tmp_path, f"desired-{name}.parquet", days)
+
+    evict(tmp_path, limit=limit, since=NOW - timedelta(days=1))
+
+    assert [*left] == sorted(path.stem[-1] for path in tmp_path.iterdir())
+    assert 10 * len(left) == size(tmp_path)
+
+
+def test_what_a_list_was_when_last_read_whole_stays(tmp_path: Path) -> None:
+    """A write after a partial read is judged by it; what it was before that goes."""
+    shelf, table = kept(tmp_path)
+    older = aged(tmp_path, "observed-older.parquet", 3)
+    for path in tmp_path.iterdir():
+        os.utime(path, (0, 0))
+
+    evict(tmp_path, limit=0, since=NOW)
+
+    assert table == shelf.last
+    assert shelf.moves
+    assert not older.exists()

@@ -15,8 +15,8 @@ from builders import LATER, NOW, PAST, list_spec
 from contact_files import compiled, csv_file, inline, source, table_rows
 from reconciler.contacts.compile import Compiled, outliving
 from reconciler.contacts.engine import Engine
-from reconciler.errors import EngineError
-from reconciler.model import Counts, Defaults, Settings
+from reconciler.errors import EngineError, Place
+from reconciler.model import Counts, Defaults, InlineContact, Settings
 from reconciler.times import zulu
 
 MIDNIGHT = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp())
@@ -353,14 +353,14 @@ def test_what_is_wrong_with_a_source_as_a_whole_is_told(engine: Engine, tmp_path
 
 
 def test_a_table_stands_once_for_its_owner_only(engine: Engine, tmp_path: Path) -> None:
-    """Equal contacts from equal places share a file; from other places only the digest.
+    """One declaration has one file; equal contacts from elsewhere have only the digest of it.
 
     A file that was damaged is not believed for the sake of its name.
     """
     first = compiled(engine, tmp_path, contacts=(inline(email="a@example.com"),))
     first.table.path.write_bytes(b"damaged")
 
-    again = compiled(engine, tmp_path, contacts=(inline(email="A@example.com"),))
+    again = compiled(engine, tmp_path, contacts=(inline(email="a@example.com"),))
     moved = compiled(engine, tmp_path, contacts=(inline(10, email="a@example.com"),))
 
     assert first.table == again.table
@@ -372,14 +372,19 @@ def test_a_table_stands_once_for_its_owner_only(engine: Engine, tmp_path: Path) 
 
 
 def test_the_digest_is_of_who_why_and_until_when(engine: Engine, tmp_path: Path) -> None:
-    """Keyed, over sorted lines."""
-    contacts = (inline(email="b@example.com"), inline(email="a@example.com", suppress_until="P1D"))
-    timed = replace(contacts[1], requested_at="1970-01-01T00:00:00Z")
+    """And of nothing else: not of places and order; and another key makes it another one."""
+    one, other = inline(email="b@example.com"), inline(email="a@example.com")
+    ended = replace(other, suppress_until="2027-01-01")
+    recoded = replace(other, reason="BOUNCE")
+    moved = replace(other, place=Place(path="elsewhere.yaml", line=3))
 
-    made = compiled(engine, tmp_path, contacts=(contacts[0], timed))
+    def digest(*contacts: InlineContact, of: Engine = engine) -> str:
+        return compiled(of, tmp_path, contacts=contacts).table.digest
 
-    lines = "a@example.com|DNC|86400\nb@example.com|DNC|\n"
-    assert engine.pseudonym(lines) == made.table.digest
+    assert digest(one, other) == digest(moved, one)
+    assert 4 == len({digest(one, other), digest(one, ended), digest(one, recoded), digest(one)})
+    with Engine(key=b"another key", spill=tmp_path / "spill") as stranger:
+        assert digest(one, other) != digest(one, other, of=stranger)
 
 
 def test_a_list_without_contacts_is_an_empty_table(engine: Engine, tmp_path: Path) -> None:

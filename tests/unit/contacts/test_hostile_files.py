@@ -1,7 +1,7 @@
 """Contact files that somebody broke, or made to break us: each a problem with its place."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,9 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from contact_bytes import GOOD, HEAD, JSON, ROW, gz, parquet, zst
-from contact_files import source
-from reconciler.contacts import sources
-from reconciler.contacts.engine import Engine
+from intakes import taken_in
 from reconciler.contacts.rows import Limits
 from reconciler.contacts.sources import Reading
 
@@ -36,23 +34,9 @@ SMALL = Limits(
 """What makes small files hostile."""
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path_factory.mktemp("spill")) as opened:
-        yield opened
-
-
-def read(
-    engine: Engine, *paths: Path, limits: Limits = SMALL, **columns: str
-) -> tuple[Reading, list[dict[str, Any]]]:
-    """Read files; return what came of it and the raw rows in the order of places."""
-    with engine.session() as session:
-        session.execute(sources.RAW)
-        one = source(*paths, columns=columns)
-        made = sources.read(session, one, feed=0, base=paths[0].parent, limits=limits)
-        rows = session.sql("FROM raw ORDER BY source, line").to_arrow_table().to_pylist()
-    return made, rows
+def read(*paths: Path, limits: Limits = SMALL) -> tuple[Reading, list[dict[str, Any]]]:
+    """Read files; return what came of it and the rows in the order of places."""
+    return taken_in(*paths, base=paths[0].parent, limits=limits)
 
 
 def put(folder: Path, name: str, content: bytes) -> Path:
@@ -130,12 +114,12 @@ PARQUET = parquet({"email": [f"u{number}@example.com" for number in range(200)]}
     ],
 )
 def test_a_hostile_file_is_one_problem_with_its_place(
-    engine: Engine, tmp_path: Path, name: str, content: bytes, place: str, said: str
+    tmp_path: Path, name: str, content: bytes, place: str, said: str
 ) -> None:
     """None of its rows count, and the file beside it is read all the same."""
     bad, good = put(tmp_path, name, content), put(tmp_path, "b.csv", GOOD)
 
-    made, rows = read(engine, bad, good)
+    made, rows = read(bad, good)
 
     assert [place] == told(made)
     assert said in made.problems[0].message
@@ -157,11 +141,9 @@ def test_a_hostile_file_is_one_problem_with_its_place(
         ("a.ndjson", b'{"email":"a@example.com","notes":{"email":"b"}}\n'),
     ],
 )
-def test_what_is_only_odd_is_read(
-    engine: Engine, tmp_path: Path, name: str, content: bytes
-) -> None:
+def test_what_is_only_odd_is_read(tmp_path: Path, name: str, content: bytes) -> None:
     """Members one after another, padding, line ends of old, blank lines, long notes."""
-    made, rows = read(engine, put(tmp_path, name, content))
+    made, rows = read(put(tmp_path, name, content))
 
     assert not made.problems
     assert ["a@example.com"] == [row["email"].strip() for row in rows]
@@ -199,14 +181,14 @@ def test_what_is_only_odd_is_read(
     ],
 )
 def test_a_hostile_row_is_a_fault_and_those_below_are_read(
-    engine: Engine, tmp_path: Path, name: str, content: bytes, faults: dict[int, str]
+    tmp_path: Path, name: str, content: bytes, faults: dict[int, str]
 ) -> None:
     """Nothing is lost, and nothing of a row is kept that nobody needs."""
     good = ROW if name.endswith("csv") else JSON
     swallowing = "never closed" in str(faults)
     path = put(tmp_path, name, content + good * (not swallowing))
 
-    made, rows = read(engine, path)
+    made, rows = read(path)
 
     seen = {row["line"]: row["fault"] for row in rows if row["fault"]}
     assert not made.problems
@@ -215,22 +197,22 @@ def test_a_hostile_row_is_a_fault_and_those_below_are_read(
     assert swallowing or "a@example.com" == rows[-1]["email"]
 
 
-def test_deep_nesting_is_a_fault(engine: Engine, tmp_path: Path) -> None:
+def test_deep_nesting_is_a_fault(tmp_path: Path) -> None:
     """Also where one reader bears it and the other does not."""
     content = b'{"email":"b","x":' + b'["a",' * 1_000 + b"1" + b"]" * 1_000 + b"}\n"
     path = put(tmp_path, "a.ndjson", content)
 
-    _, rows = read(engine, path, limits=Limits())
+    _, rows = read(path, limits=Limits())
 
     assert [1] == [row["line"] for row in rows]
     assert rows[0]["fault"] in {"it is nested too deeply", "it is not JSON"}
 
 
-def test_a_long_fault_is_kept_in_part(engine: Engine, tmp_path: Path) -> None:
+def test_a_long_fault_is_kept_in_part(tmp_path: Path) -> None:
     """Enough to find it by."""
     path = put(tmp_path, "a.csv", HEAD + b"x" * 5_000 + b"\n")
 
-    _, rows = read(engine, path, limits=Limits())
+    _, rows = read(path, limits=Limits())
 
     assert "x" * 1_000 + "…" == rows[0]["text"]
 
@@ -251,13 +233,13 @@ def test_a_long_fault_is_kept_in_part(engine: Engine, tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("column", ["phoneNumber", "suppressUntil"])
 def test_a_parquet_column_of_another_type_is_a_problem(
-    engine: Engine, tmp_path: Path, values: Any, said: str, column: str
+    tmp_path: Path, values: Any, said: str, column: str
 ) -> None:
     """What cannot be text, a number or a time is not guessed at."""
     ours = {"phoneNumber": "phone", "suppressUntil": "until"}[column]
     content = parquet({"email": ["a@example.com"], column: values})
 
-    made, rows = read(engine, put(tmp_path, "a.parquet", content), limits=Limits())
+    made, rows = read(put(tmp_path, "a.parquet", content), limits=Limits())
 
     assert ["a.parquet SPEC-103"] == told(made)
     assert made.problems[0].message.startswith(f"its column for {ours} is of type {said}")
@@ -277,17 +259,17 @@ def test_a_parquet_column_of_another_type_is_a_problem(
         pa.array([b"15551234567"], pa.large_binary()),
     ],
 )
-def test_a_parquet_phone_may_be_a_number(engine: Engine, tmp_path: Path, values: Any) -> None:
+def test_a_parquet_phone_may_be_a_number(tmp_path: Path, values: Any) -> None:
     """It loses no digit and gains none."""
     path = put(tmp_path, "a.parquet", parquet({"phoneNumber": values}))
 
-    made, rows = read(engine, path)
+    made, rows = read(path)
 
     assert not made.problems
     assert ["15551234567"] == [row["phone"] for row in rows]
 
 
-def test_a_damaged_page_is_a_problem(engine: Engine, tmp_path: Path) -> None:
+def test_a_damaged_page_is_a_problem(tmp_path: Path) -> None:
     """Also where batches before it were read already."""
     content = parquet(
         {"email": [f"u{n}@example.com" for n in range(120_000)]}, row_group_size=60_000
@@ -295,7 +277,7 @@ def test_a_damaged_page_is_a_problem(engine: Engine, tmp_path: Path) -> None:
     middle = len(content) * 2 // 3
     path = put(tmp_path, "a.parquet", content[:middle] + b"\xff" * 99 + content[middle + 99 :])
 
-    made, rows = read(engine, path, limits=Limits())
+    made, rows = read(path, limits=Limits())
 
     assert ["a.parquet SPEC-101"] == told(made)
     assert not rows
@@ -316,13 +298,13 @@ def test_a_damaged_page_is_a_problem(engine: Engine, tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.ndjson.gz", "a.jsonl.zst", "a.parquet"])
 def test_what_took_a_files_place_is_not_waited_for(
-    engine: Engine, tmp_path: Path, make: Callable[[Path], object], said: str, name: str
+    tmp_path: Path, make: Callable[[Path], object], said: str, name: str
 ) -> None:
     """The pattern matched a file; what is there when it is read may be something else."""
     path = tmp_path / name
     make(path)
 
-    made, _ = read(engine, path)
+    made, _ = read(path)
 
     assert [f"{name} SPEC-101"] == told(made)
     assert said in made.problems[0].message
@@ -355,14 +337,14 @@ class Meddled(Limits):
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.csv.gz", "a.parquet"])
 def test_a_file_that_changes_while_it_is_read_is_a_problem(
-    engine: Engine, tmp_path: Path, meddle: Callable[[Path], object], name: str
+    tmp_path: Path, meddle: Callable[[Path], object], name: str
 ) -> None:
     """Whatever was read of it may be half of one content and half of another."""
     content = {"csv": GOOD * 9, "gz": gz(GOOD * 9), "parquet": PARQUET}[name.rpartition(".")[2]]
     path = put(tmp_path, name, content)
     os.utime(path, (1, 1))
 
-    made, rows = read(engine, path, limits=Meddled(lambda: meddle(path)))
+    made, rows = read(path, limits=Meddled(lambda: meddle(path)))
 
     assert {"SPEC-101", "SPEC-125"} >= {problem.code for problem in made.problems}
     assert 1 == len(made.problems)
@@ -383,7 +365,6 @@ def test_a_file_that_changes_while_it_is_read_is_a_problem(
     behind=st.binary(max_size=20),
 )
 def test_no_bytes_at_all_make_it_raise(
-    engine: Engine,
     tmp_path: Path,
     *,
     name: str,
@@ -398,7 +379,7 @@ def test_no_bytes_at_all_make_it_raise(
         at = len(behind) * 40 % len(PARQUET)
         content = PARQUET[:at] + content + PARQUET[at + len(content) :]
 
-    made, rows = read(engine, put(tmp_path, name, content + behind * packed))
+    made, rows = read(put(tmp_path, name, content + behind * packed))
 
     assert len(made.problems) <= 1
     assert not (made.problems and rows)

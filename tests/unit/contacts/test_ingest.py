@@ -36,6 +36,7 @@ def test_a_contact_with_both_identifiers_is_two_rows_of_one_pair(
     facts["shadow"] = None
     phone = {"address": "+15551234567", "channel": "phone", "spelling": "(555) 123-4567"}
     email = {"address": "a@example.com", "channel": "email", "spelling": "A@Example.com"}
+    phone["mate"], email["mate"] = email["spelling"], phone["spelling"]
     assert [phone | facts, email | facts] == found
     assert table.rows == 2
 

@@ -1,0 +1,142 @@
+"""Gaps measured before, kept as long as measuring again would come to the same.
+
+A gap follows from its tables, from what the spec says of ownership, and from the time, since ends
+pass. It is used again only for the very same tables, and only while nothing ends between the time
+it was measured for and the one that is asked for. It never decides on a release.
+"""
+
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+import orjson
+
+from reconciler import disk
+from reconciler.artifacts import sha256
+from reconciler.contacts.compare import next_end
+from reconciler.contacts.engine import Engine
+from reconciler.contacts.ingest import seconds
+from reconciler.contacts.kept import link
+from reconciler.model import Gap, Op, Sample, Table
+
+_FORMAT: Final = 1
+"""Goes up whenever a gap would come out differently from the same tables."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a gap is asked for."""
+
+    engine: Engine
+    desired: Table
+    observed: Table
+    releases: Table
+    ways: tuple[object, ...]
+    """What else it depends on, whatever the time: ownership and the like."""
+    as_of: datetime
+    window_end: datetime
+    """What ends until then is on its way out."""
+    cache: Path
+
+    @property
+    def _tables(self) -> tuple[Path, ...]:
+        return (self.desired.path, self.observed.path, self.releases.path)
+
+    @property
+    def _stem(self) -> str:
+        said = [_FORMAT, [path.name for path in self._tables], list(self.ways)]
+        return f"gap-{hashlib.sha256(orjson.dumps(said)).hexdigest()[:32]}"
+
+    def recall(self, into: Path) -> Gap | None:
+        """Return the gap, if measuring would come to the same.
+
+        Args:
+            into: the path that the gap's rows get.
+        """
+        note, rows = (self.cache / f"{self._stem}.{kind}" for kind in ("json", "parquet"))
+        try:
+            said = orjson.loads(note.read_bytes())
+            after, before = said["after"], said["before"]
+            still = after <= seconds(self.as_of) and seconds(self.window_end) < before
+            if not still or sha256(rows) != said["sha256"]:
+                return None
+            for path in (note, rows):
+                os.utime(path)
+            link(rows, into)
+            return _gap(said["gap"], into)
+        except (OSError, AttributeError, KeyError, TypeError, ValueError):
+            return None
+
+    def remember(self, gap: Gap) -> None:
+        """Keep what was measured, unless something ends so soon that it would be of no use.
+
+        A full disk costs the memory, not the run.
+        """
+        before = next_end(self.engine, self._tables, after=self.as_of)
+        if before <= seconds(self.window_end):
+            return
+        rows = self.cache / f"{self._stem}.parquet"
+        with suppress(OSError):
+            link(gap.rows.path, rows)
+            note = {
+                "after": seconds(self.as_of),
+                "before": before,
+                "sha256": sha256(rows),
+                "gap": _told(gap),
+            }
+            disk.replace(self.cache / f"{self._stem}.json", orjson.dumps(note))
+
+
+_COUNTS: Final = (
+    "against",
+    "missing",
+    "amended",
+    "extended",
+    "recoded",
+    "shortened",
+    "surplus",
+    "opaque",
+    "longer",
+    "released",
+    "owned_releases",
+    "size",
+)
+
+
+def _told(gap: Gap) -> dict[str, Any]:
+    endless = gap.endless_missing
+    return {
+        "counts": {name: getattr(gap, name) for name in _COUNTS},
+        "rows": _table(gap.rows),
+        "parts": {str(op): _table(part) for op, part in gap.parts.items()},
+        "endless_missing": endless and _table(endless),
+        "samples": {str(op): [asdict(row) for row in rows] for op, rows in gap.samples.items()},
+    }
+
+
+def _table(table: Table) -> dict[str, object]:
+    return {"rows": table.rows, "digest": table.digest, "op": table.op}
+
+
+def _gap(told: Mapping[str, Any], path: Path) -> Gap:
+    endless = told["endless_missing"]
+    parts = {Op(op): Table(path=path, **part) for op, part in told["parts"].items()}
+    samples = {Op(op): tuple(map(_sample, rows)) for op, rows in told["samples"].items()}
+    return Gap(
+        rows=Table(path=path, **told["rows"]),
+        parts=MappingProxyType(parts),
+        endless_missing=Table(path=path, **endless) if endless else None,
+        samples=MappingProxyType(samples),
+        **told["counts"],
+    )
+
+
+def _sample(row: dict[str, Any]) -> Sample:
+    until = row.pop("until")
+    return Sample(until=until and datetime.fromisoformat(until), **row)
