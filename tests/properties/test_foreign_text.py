@@ -313,7 +313,7 @@ def test_progress_and_notices_are_neutral(text: str) -> None:
     stream: Any = Stream()
     moments = iter(range(0, 99, 9))
 
-    with progress(stream=stream, clock=lambda: float(next(moments))) as tell:
+    with progress(stream=stream, clock=lambda: float(next(moments)), tick=None) as tell:
         tell(text, 1, 9)
         tell(text, 9, 9)
         tell.notice(text)
