@@ -6,34 +6,25 @@ suppressions go on and nobody is let go.
 """
 
 import traceback
-from collections.abc import Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
-from datetime import datetime
 from typing import Final, assert_never
-
-import pyarrow as pa
 
 from reconciler import spending
 from reconciler.api.port import Writer
 from reconciler.artifacts import Run
 from reconciler.contacts import batches
-from reconciler.delivery import Delivery, deliver
 from reconciler.errors import (
     EvidenceError,
     Exit,
     InterruptedRunError,
     ReconcilerError,
-    RequestRefusedError,
-    ServiceError,
     VersionConflictError,
 )
 from reconciler.journal import Journal
 from reconciler.listing import change, create, forgotten, update
 from reconciler.masking import scrub
 from reconciler.model import (
-    RELEASE_AHEAD,
     Action,
     Amend,
     CreateList,
@@ -47,10 +38,10 @@ from reconciler.model import (
     Status,
     Suppress,
     UpdateList,
-    op_of,
 )
 from reconciler.reading import Reading
-from reconciler.times import whole_seconds
+from reconciler.sending import send
+from reconciler.side_by_side import side_by_side
 from reconciler.work import (
     Work,
     changed_rows,
@@ -61,11 +52,6 @@ from reconciler.work import (
     withheld,
 )
 
-_SIDE_BY_SIDE: Final = 8
-_PASSING: Final = (ServiceError, RequestRefusedError)
-"""Failures of one batch that need not be those of the next."""
-_GIVEN_UP: Final = 3
-"""Batches that fail one after the other, after which the next would too."""
 _SUPPRESSING: Final = frozenset({Op.SUPPRESS, Op.AMEND, Op.PART})
 
 
@@ -86,9 +72,18 @@ def apply(
         One outcome a batch, and one for each step without rows, by list.
     """
     busy = [listed for listed in plan.lists if listed.actions]
-    with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="apply") as pool:
-        done = pool.map(lambda listed: _list(listed, writers[listed.tenant], run, journal), busy)
-        return tuple(outcome for outcomes in done for outcome in outcomes)
+
+    def done_of(listed: ListPlan) -> list[Outcome]:
+        with run.phase(f"{listed.key}: applying"):
+            return _list(listed, writers[listed.tenant], run, journal)
+
+    done = side_by_side(
+        done_of,
+        busy,
+        tenant=lambda listed: listed.tenant,
+        told=run.counting("lists applied"),
+    )
+    return tuple(outcome for outcomes in done for outcome in outcomes)
 
 
 def _list(listed: ListPlan, writer: Writer, run: Run, journal: Journal) -> list[Outcome]:
@@ -135,7 +130,7 @@ def _do(action: Action, work: Work) -> None:
             _part(action, work)
         case Suppress() | Amend():
             _look_again(work)
-            _send(action, work, skip=_longer_now(action, work))
+            send(action, work, skip=_longer_now(action, work))
         case UpdateList() | Shorten() | Release():
             _let_go(action, work)
         case _:
@@ -149,19 +144,19 @@ def _check_version(work: Work) -> None:
     compared.
     """
     work.remote = work.writer.get(work.list_id)
-    work.version = work.listed.version
-    if work.remote.version == work.version and work.shelf.moves:
+    work.versions = frozenset({work.listed.version})
+    if work.remote.version == work.listed.version and work.shelf.moves:
         return
     again = reread(work, work.remote)
     work.remote = again.remote
     if (again.remote.version, again.doubt, again.table.path) == (
-        work.version,
+        work.listed.version,
         "",
         work.listed.observed_table.path,
     ):
         return
     work.moved = again
-    work.version = again.remote.version
+    work.versions = frozenset({again.remote.version})
     if again.doubt:
         work.stand_back(*doubtful(again))
     else:
@@ -175,9 +170,9 @@ def _look_again(work: Work) -> None:
     if work.remote is None or not _written(work):
         return  # just made, or just compared
     remote = work.writer.get(work.list_id)
-    if remote.version != work.version or not work.shelf.moves:
+    if remote.version not in work.versions or not work.shelf.moves:
         work.moved = reread(work, remote)
-        work.version = work.moved.remote.version
+        work.versions = frozenset({work.moved.remote.version})
 
 
 def _written(work: Work) -> bool:
@@ -222,7 +217,7 @@ def _part(action: Amend, work: Work) -> None:
     stirred = batches.stirred(work.run.engine, action.rows, again.table)
     if stirred:
         work.outcomes.append(changed_rows(action, work, stirred))
-    _send(action, work, skip=frozenset(stirred))
+    send(action, work, skip=frozenset(stirred))
 
 
 def _may_let_go(action: UpdateList | RowAction, work: Work) -> bool:
@@ -261,7 +256,7 @@ def _let_go(action: UpdateList | Shorten | Release, work: Work) -> None:
     )
     if changed:
         work.outcomes.append(changed_rows(action, work, changed))
-    _send(action, work, skip=frozenset(changed))
+    send(action, work, skip=frozenset(changed))
 
 
 def _again_and_sure(action: UpdateList | RowAction, work: Work) -> Reading | None:
@@ -279,85 +274,6 @@ def _again_and_sure(action: UpdateList | RowAction, work: Work) -> Reading | Non
     elif lost := verified(work, again)["missing"]:
         work.stand_back(f"{lost:,} contacts that were written are not on the list", Exit.PARTLY)
     return again if not work.doubt or _may_let_go(action, work) else None
-
-
-def _send(action: RowAction, work: Work, *, skip: Collection[int] = frozenset()) -> None:
-    """Send an action's rows in batches; a batch that fails does not keep back the next."""
-    letting_go = isinstance(action, Release)
-    lapse_after = work.now()
-    taken = lost = 0
-    for batch in batches.batches(
-        work.run.engine,
-        action.rows,
-        size=work.writer.capabilities.batch,
-        lapse_after=lapse_after,
-        release_until=lapse_after + RELEASE_AHEAD if letting_go else None,
-        channels=work.writer.capabilities.channels,
-        skip=skip,
-    ):
-        if work.run.stop.is_set():
-            raise InterruptedRunError("interrupted")
-        work.batches += 1
-        facts = {
-            "list": work.listed.key,
-            "action": type(action).__name__,
-            "op": op_of(action),
-            "batch": work.batches,
-            "first": batch.column("row")[0].as_py(),
-        }
-        keys = spending.doubt(action, batch, work)
-        made = deliver(
-            _timed(batch, work) if letting_go else batch,
-            writer=work.writer,
-            list_id=work.list_id,
-            journal=work.journal,
-            facts=facts,
-        )
-        _learn(made, work)
-        work.outcomes.append(_of_batch(action, work, batch, made, lapse_after))
-        spending.settle(keys, made, work)
-        taken += made.taken
-        work.run.progress(f"{work.listed.key}: {op_of(action)}", taken, action.rows.rows)
-        lost = lost + 1 if made.error and not made.taken else 0
-        if made.error and (lost == _GIVEN_UP or not isinstance(made.error, _PASSING)):
-            raise made.error
-    lapsed = batches.lapsed(work.run.engine, action.rows, lapse_after=lapse_after)
-    if lapsed:
-        why = "lapsed before they could be sent"
-        work.outcomes.append(replace(withheld(action, work, rows=lapsed, why=why), lapsed=lapsed))
-
-
-def _timed(batch: pa.Table, work: Work) -> pa.Table:
-    """Give a batch of releases its end, counted from now."""
-    end = int(whole_seconds(work.now() + RELEASE_AHEAD).timestamp())
-    at = batch.schema.get_field_index("until")
-    return batch.set_column(at, batch.schema.field(at), pa.array([end] * batch.num_rows))
-
-
-def _of_batch(
-    action: RowAction, work: Work, batch: pa.Table, made: Delivery, lapse_after: datetime
-) -> Outcome:
-    status, code = Status.DONE, 0
-    if made.error:
-        status, code = Status.FAILED, made.error.exit_code
-    elif made.rejections:
-        status, code = (Status.PARTLY if made.taken else Status.REJECTED), Exit.PARTLY
-    numbers = batch.column("row")
-    return Outcome(
-        key=work.listed.key,
-        action=type(action).__name__,
-        op=op_of(action),
-        batch=work.batches,
-        first=numbers[0].as_py(),
-        last=numbers[-1].as_py(),
-        rows=batch.num_rows,
-        taken=made.taken,
-        status=status,
-        rejections=tuple(made.rejections),
-        lapse_after=lapse_after,
-        detail=str(made.error or ""),
-        exit_code=code,
-    )
 
 
 def _read_back(work: Work) -> None:
@@ -389,10 +305,3 @@ def _read_back(work: Work) -> None:
     )
     if work.lessons:
         work.shelf.learn(moves=all(work.lessons))
-
-
-def _learn(made: Delivery, work: Work) -> None:
-    """Notice whether a write of contacts moved the list's version."""
-    if made.taken and made.version and work.version:
-        work.lessons.add(made.version != work.version)
-    work.version = made.version or work.version

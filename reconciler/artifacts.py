@@ -13,8 +13,8 @@ import re
 import secrets
 import subprocess
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -33,6 +33,7 @@ from reconciler.model import Action, Change, RowAction, Settings, Table
 from reconciler.times import zulu
 
 _KINDS: Final = (*get_args(Action), *get_args(RowAction))
+_MOMENT: Final = "%Y%m%dT%H%M%SZ"
 _UNSEEN: Final = re.compile(f"(?!\\n)[{INVISIBLE}]")
 _CI: Final = {
     "actor": ("GITHUB_ACTOR", "GITLAB_USER_LOGIN"),
@@ -60,7 +61,7 @@ class Run:
     tell: Callable[[str], None]
     """Takes a line of talk for whoever watches."""
     progress: Callable[[str, int, int | None], None]
-    """Takes a task's name, how much of it is done, and of how much."""
+    """Takes a task's name, how much of it is done, and of how much, as ``views.progress`` says."""
     signalled: Callable[[], int] = int
     """Returns the exit code of the signal that came, 0 while none has."""
 
@@ -73,6 +74,24 @@ class Run:
     def cache(self) -> Path:
         """Where desired and observed tables live once, named by digest."""
         return self.state / "cache"
+
+    @contextmanager
+    def phase(self, task: str) -> Iterator[None]:
+        """Show a task, such as ``us-dnc: comparing``, whose end is all that can be told of it."""
+        self.progress(task, 0, None)
+        try:
+            yield
+        finally:
+            self.progress(task, 0, 0)
+
+    def counting(self, task: str) -> Callable[[int, int], None]:
+        """Return what shows how many are done of many; of one its own phases say more."""
+
+        def told(done: int, total: int) -> None:
+            if total > 1:
+                self.progress(task, done, total)
+
+        return told
 
     def tables(self, key: str) -> Path:
         """Return the folder for one list's tables; made when first asked for."""
@@ -90,7 +109,18 @@ class Run:
 
 def new_id(now: datetime) -> str:
     """Return a name for a run that begins now, such as ``20261123T101500Z-3f9a1c``."""
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    return f"{now.astimezone(UTC):{_MOMENT}}-{secrets.token_hex(3)}"
+
+
+def began(name: str) -> datetime:
+    """Return when a run began, by its id; one that has none of ours began at the dawn of time.
+
+    So whatever bears a foreign name is taken to have been there all along.
+    """
+    try:
+        return datetime.strptime(name.partition("-")[0], _MOMENT).replace(tzinfo=UTC)
+    except ValueError:
+        return datetime.fromtimestamp(0, UTC)
 
 
 def start(run: Run, *, root: Path) -> None:

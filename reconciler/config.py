@@ -24,7 +24,8 @@ _OURS: Final = ("runs", "ledger", "cache", "locks", "spill", "pseudonym.key", "s
 """What stands in a state directory."""
 _OTHERS: Final = 0o077
 """The rights of everybody but the owner."""
-_MEMORY: Final = re.compile(r"\d+(\.\d+)?\s*([KMGT]i?)?B", re.IGNORECASE)
+_SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?))?B", re.IGNORECASE)
+_POWERS: Final = " KMGT"
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -36,6 +37,11 @@ class Installation:
     pseudonym_key: str = ""
     """A reference (``env:``, ``file:``); empty for the key below the state directory."""
     memory: str = "1GB"
+    """What the contact engine may use before it spills."""
+    spill: Path | None = None
+    """Where it spills to; ``None`` for a folder below the state directory."""
+    cache_limit: int = 20_000_000_000
+    """Bytes that remembered tables may take."""
 
 
 def installation(root: Path, *, state: Path | None = None) -> Installation:
@@ -45,9 +51,10 @@ def installation(root: Path, *, state: Path | None = None) -> Installation:
         SettingError: a setting has a value that is not understood.
     """
     given = state or os.environ.get("RECONCILER_STATE_DIR")
-    memory = os.environ.get("RECONCILER_MEMORY_LIMIT") or "1GB"
-    if not _MEMORY.fullmatch(memory):
-        raise SettingError(f"RECONCILER_MEMORY_LIMIT is {memory!r}; expected a size such as 1GB")
+    memory, spill = (
+        os.environ.get("RECONCILER_MEMORY_LIMIT"),
+        os.environ.get("RECONCILER_SPILL_DIR"),
+    )
     folder = Path(given).absolute() if given else root.absolute().parent / STATE
     try:
         str(folder).encode()
@@ -59,8 +66,26 @@ def installation(root: Path, *, state: Path | None = None) -> Installation:
     return Installation(
         state=folder,
         pseudonym_key=os.environ.get("RECONCILER_PSEUDONYM_KEY", ""),
-        memory=memory,
+        memory=memory if memory and _bytes("RECONCILER_MEMORY_LIMIT", memory) else "1GB",
+        spill=Path(spill).absolute() if spill else None,
+        cache_limit=_bytes(
+            "RECONCILER_CACHE_LIMIT", os.environ.get("RECONCILER_CACHE_LIMIT") or "20GB"
+        ),
     )
+
+
+def _bytes(name: str, given: str) -> int:
+    """Return a size as bytes.
+
+    Raises:
+        SettingError: it is none.
+    """
+    read = _SIZE.fullmatch(given)
+    if not read:
+        raise SettingError(f"{name} is {given!r}; expected a size such as 1GB")
+    number, letter, binary = read.groups()
+    power = _POWERS.index((letter or " ").upper())
+    return int(float(number) * (1024 if binary else 1000) ** power)
 
 
 def tighten(state: Path) -> str:

@@ -14,9 +14,10 @@ from reconciler.contacts.engine import Engine
 from reconciler.contacts.releases import compile_releases
 from reconciler.errors import SpecError
 from reconciler.model import Desired, DesiredList, ListSpec, Spec
+from reconciler.side_by_side import side_by_side
 
 
-def compile(  # noqa: A001 - the verb of the pipeline, always read as desired.compile
+def compile(  # noqa: A001, PLR0913 - the verb, read as desired.compile; its tables depend on each
     spec: Spec,
     *,
     engine: Engine,
@@ -26,6 +27,8 @@ def compile(  # noqa: A001 - the verb of the pipeline, always read as desired.co
     doubted: Collection[str] = (),
     into: Path,
     invalid_into: Callable[[str], Path],
+    fresh: bool = False,
+    seen: Callable[[str, int, int | None], None] = lambda _task, _done, _total: None,
 ) -> Desired:
     """Compile every list of a spec, in the order of names.
 
@@ -38,13 +41,16 @@ def compile(  # noqa: A001 - the verb of the pipeline, always read as desired.co
         doubted: keys of those that earlier runs may have carried out.
         into: the folder for the tables.
         invalid_into: says, by a list's name, where its invalid rows go.
+        fresh: whether nothing that earlier runs compiled is used.
+        seen: told of a task, how much of it is done, and of how much.
 
     Raises:
         SpecError: with the problems of all lists, warnings included, in the order of places.
         EngineError: out of memory or disk.
     """
-    made = tuple(
-        _compiled(
+
+    def made_of(listed: ListSpec) -> DesiredList:
+        return _compiled(
             listed,
             spec,
             engine=engine,
@@ -54,8 +60,12 @@ def compile(  # noqa: A001 - the verb of the pipeline, always read as desired.co
             doubted=doubted,
             into=into,
             invalid_into=partial(invalid_into, listed.name),
+            fresh=fresh,
+            seen=partial(seen, f"{listed.name}: reading files, bytes"),
         )
-        for listed in spec.lists
+
+    made = side_by_side(
+        made_of, spec.lists, tenant=lambda _: "", told=partial(seen, "lists compiled")
     )
     problems = sorted(problem for listed in made for problem in listed.warnings)
     errors = sum(problem.severity == "error" for problem in problems)
@@ -67,7 +77,7 @@ def compile(  # noqa: A001 - the verb of the pipeline, always read as desired.co
     return Desired(lists=made)
 
 
-def _compiled(
+def _compiled(  # noqa: PLR0913 - likewise
     listed: ListSpec,
     spec: Spec,
     *,
@@ -78,6 +88,8 @@ def _compiled(
     doubted: Collection[str],
     into: Path,
     invalid_into: Callable[[], Path],
+    fresh: bool,
+    seen: Callable[[int, int | None], None],
 ) -> DesiredList:
     """Compile one list; what is an error is still among its warnings."""
     contacts = compile_list(
@@ -87,6 +99,8 @@ def _compiled(
         as_of=as_of,
         into=into,
         invalid_into=invalid_into,
+        fresh=fresh,
+        seen=seen,
     )
     releases, done, doubtful, problems = compile_releases(
         engine,

@@ -7,8 +7,6 @@ surplus one is usually an opt-out somebody took. It never decides what to do abo
 from datetime import datetime
 from typing import Final
 
-from deepdiff import DeepDiff
-
 from reconciler.model import (
     UNMANAGED,
     Change,
@@ -33,6 +31,10 @@ def changes(declared: Settings, observed: Settings) -> tuple[Change, ...]:
     """
     new = values(declared)
     old = {name: value for name, value in values(observed).items() if name in new}
+    if old == new:
+        return ()
+    from deepdiff import DeepDiff  # noqa: PLC0415 - takes long to load, and most lists are alike
+
     moved = DeepDiff(old, new).affected_root_keys
     return tuple(
         Change(field=name, old=old.get(name), new=new[name]) for name in _FIELDS if name in moved

@@ -48,7 +48,7 @@ def create(settings: Settings, work: Work) -> None:
         break
     if remote.type != _SUPPRESSION:
         raise VersionConflictError(f"the list {remote.id} came out as type {remote.type!r}")
-    work.list_id, work.version = remote.id, remote.version
+    work.list_id, work.versions = remote.id, frozenset({remote.version})
     work.given |= drift.values(settings)
     work.note("CreateList", Status.DONE, detail=remote.id)
 
@@ -101,7 +101,7 @@ def _patched(changes: tuple[Change, ...], work: Work, *, seen: RemoteList) -> bo
         _jitter(work, attempt)
         send = partial(work.writer.update, work.list_id, changes, version=seen.version)
         try:
-            work.version = _written_down(work, facts, send).version
+            work.versions = frozenset({_written_down(work, facts, send).version})
         except VersionConflictError:
             seen = work.writer.get(work.list_id)
         else:

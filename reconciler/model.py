@@ -111,6 +111,7 @@ class Capabilities:
     versioned: bool
     """Whether a list carries a version that guards writes."""
     parallel_reads: bool
+    """Whether pages of one list may be fetched side by side."""
 
 
 LISTS: Final = Capabilities(
@@ -119,7 +120,7 @@ LISTS: Final = Capabilities(
     reasons=REASONS,
     release="expire",
     versioned=True,
-    parallel_reads=False,
+    parallel_reads=True,
 )
 
 CAPABILITIES: Final[Mapping[str, Capabilities]] = MappingProxyType({"lists": LISTS})
@@ -191,6 +192,8 @@ class Tenant:
     credentials: Credentials | None
     """``None`` only where ``embedded``."""
     limits: Limits = Limits()
+    compress_requests: bool = False
+    """Whether larger bodies go out as gzip."""
     webhooks: tuple[Webhook, ...] = ()
 
     @property
@@ -516,6 +519,8 @@ class Gap:
     released: int
     owned_releases: int
     """Of ``released`` and ``shortened``, those that only exclusive ownership asks for."""
+    size: int = 0
+    """Addresses that the observed table suppresses, opaque contacts included."""
     endless_missing: Table | None = None
     """The missing rows without an end: all that may be sent after an incomplete read."""
     samples: Mapping[Op, tuple[Sample, ...]] = field(default_factory=lambda: MappingProxyType({}))

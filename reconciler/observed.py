@@ -5,7 +5,6 @@ never an empty list and never the end of another list's work.
 """
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,6 +16,7 @@ from reconciler.cache import Shelf
 from reconciler.contacts import compare, ingest
 from reconciler.contacts.compile import outliving
 from reconciler.errors import InterruptedRunError, NotFoundError, ReconcilerError
+from reconciler.gaps import Question
 from reconciler.model import (
     RELEASE_AHEAD,
     RELEASE_SLACK,
@@ -34,11 +34,10 @@ from reconciler.model import (
     Tenant,
 )
 from reconciler.reading import Reading, read
+from reconciler.side_by_side import side_by_side
 
 _WINDOW: Final = RELEASE_AHEAD + RELEASE_SLACK
 """A contact that ends within this has been let go already."""
-_SIDE_BY_SIDE: Final = 8
-"""Lists read at a time; their requests still share each tenant's limits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +63,21 @@ def observe(desired: Desired, *, reader: Callable[[Tenant], Reader], look: Look)
         desired: what should be.
         reader: opens the way to a tenant.
         look: what the lists have in common.
+
+    Raises:
+        InterruptedRunError: the run is to stop.
     """
-    with ThreadPoolExecutor(_SIDE_BY_SIDE, thread_name_prefix="read") as pool:
-        seen = list(pool.map(lambda wanted: _or_failure(wanted, reader, look), desired.lists))
+
+    def seen_of(wanted: DesiredList) -> tuple[ObservedList | None, Failure | None]:
+        with look.run.phase(f"{wanted.spec.name}: asking the service"):
+            return _or_failure(wanted, reader, look)
+
+    seen = side_by_side(
+        seen_of,
+        desired.lists,
+        tenant=lambda wanted: wanted.tenant.name,
+        told=look.run.counting("lists read"),
+    )
     return Observed(
         lists={found.key: found for found, _ in seen if found},
         failures=tuple(failure for _, failure in seen if failure),
@@ -155,15 +166,15 @@ def _absent(wanted: DesiredList, look: Look) -> ObservedList:
 def _measured(wanted: DesiredList, reading: Reading, reader: Reader, look: Look) -> ObservedList:
     end = reading.remote.settings.suppress_until
     lapsed = isinstance(end, datetime) and end <= look.as_of
-    held = ingest.suppressed(look.run.engine, reading.table, as_of=look.as_of)
     window_end = look.as_of + _WINDOW + max(reader.skew, timedelta())
+    gap = _gap(wanted, reading.table, look, window_end=window_end)
     return ObservedList(
         key=wanted.spec.name,
         remote=reading.remote,
         complete=reading.complete,
         table=reading.table,
-        size=0 if lapsed else held,
-        gap=_gap(wanted, reading.table, look, window_end=window_end),
+        size=0 if lapsed else gap.size,
+        gap=gap,
         lapsed=lapsed,
         cut_short=_cut_short(wanted, reading.remote, look) if not lapsed else 0,
         incomplete_because=reading.doubt,
@@ -182,17 +193,36 @@ def _cut_short(wanted: DesiredList, remote: RemoteList, look: Look) -> int:
 
 
 def _gap(wanted: DesiredList, table: Table, look: Look, *, window_end: datetime) -> Gap:
-    """Compare; ownership counts only where every declared row arrived."""
-    spec = wanted.spec
-    return compare.compare(
-        look.run.engine,
+    """Compare, unless that was done before; ownership counts only where all rows arrived."""
+    spec, run = wanted.spec, look.run
+    exclusive = spec.ownership is Ownership.EXCLUSIVE and wanted.whole
+    recode = bool(wanted.tenant.capabilities.reasons)
+    into = run.tables(spec.name) / "gap.parquet"
+    asked = Question(
+        engine=run.engine,
         desired=wanted.table,
         observed=table,
         releases=wanted.releases,
+        ways=(exclusive, recode, spec.release_basis),
         as_of=look.as_of,
         window_end=window_end,
-        exclusive=spec.ownership is Ownership.EXCLUSIVE and wanted.whole,
-        recode=bool(wanted.tenant.capabilities.reasons),
-        release_basis=spec.release_basis,
-        into=look.run.tables(spec.name) / "gap.parquet",
+        cache=run.cache,
     )
+    known = None if look.fresh else asked.recall(into)
+    if known:
+        return known
+    with run.phase(f"{spec.name}: comparing {wanted.table.rows:,} rows"):
+        gap = compare.compare(
+            run.engine,
+            desired=wanted.table,
+            observed=table,
+            releases=wanted.releases,
+            as_of=look.as_of,
+            window_end=window_end,
+            exclusive=exclusive,
+            recode=recode,
+            release_basis=spec.release_basis,
+            into=into,
+        )
+    asked.remember(gap)
+    return gap

@@ -75,7 +75,7 @@ def prepare(
         reader: opens the way to a tenant.
         as_of: the time for which is decided who has lapsed.
         run: where artifacts go.
-        fresh: whether every list is read, even one that certainly has not changed.
+        fresh: whether every list and file is read, even one that certainly has not changed.
         now: the time by which a release has run out, where that is not ``as_of``.
 
     Raises:
@@ -94,6 +94,8 @@ def prepare(
         doubted=past.doubted(run.clock()),
         into=run.cache,
         invalid_into=lambda key: run.tables(key) / "invalid.csv",
+        fresh=fresh,
+        seen=run.progress,
     )
     look = observing.Look(
         run=run,

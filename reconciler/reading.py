@@ -66,9 +66,8 @@ def read(run: Run, reader: Reader, remote: RemoteList, *, key: str, region: str 
 
 
 def _once(run: Run, reader: Reader, before: RemoteList, *, key: str, region: str | None) -> Reading:
-    walk = _Walk(
-        announced=before.count, seen=lambda rows: run.progress(f"{key}: read", rows, before.count)
-    )
+    task = f"{key}: reading the service"
+    walk = _Walk(announced=before.count, seen=lambda rows: run.progress(task, rows, before.count))
     into = private(run.cache)
     table = ingest(run.engine, walk.over(reader, before.id), region=region, into=into)
     after = reader.get(before.id)

@@ -4,7 +4,7 @@ Counts, digests and pseudonyms; addresses only in the run folder's ``tables/``. 
 nothing at the service and decides nothing.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -87,9 +87,10 @@ def receipt(
     plan: Plan, outcomes: Sequence[Outcome], hooks: Sequence[WebhookResult], *, run: Run
 ) -> Receipt:
     """Write what was done: ``changes.parquet``, rejected rows, and ``receipt.json``."""
+    told = _by_list(outcomes)
     for listed in plan.lists:
-        _rejected(listed, outcomes, run=run)
-    parts = [_changes(listed, outcomes, run=run) for listed in plan.lists if listed.actions]
+        _rejected(listed, told[listed.key], run=run)
+    parts = [_changes(listed, told[listed.key], run=run) for listed in plan.lists if listed.actions]
     if parts:
         evidence.collect(run.engine, parts, run.folder / "changes.parquet")
         for part in parts:
@@ -137,7 +138,8 @@ def close(run: Run, *, code: int, plan: Plan | None = None, done: Receipt | None
     outcomes = done.outcomes if done else ()
     lists = plan.lists if plan else ()
     seen = {listed.key: listed.remote_id for listed in lists if listed.remote_id}
-    spent = [key for listed in lists for key in _spent(listed, outcomes, run=run)]
+    told = _by_list(outcomes)
+    spent = [key for listed in lists for key in _spent(listed, told[listed.key], run=run)]
     if not _asked_to_change(run):
         _drop_tables(run)
     ledger.append(
@@ -168,31 +170,38 @@ def _metrics(outcomes: Sequence[Outcome], run: Run) -> Mapping[str, object]:
     }
 
 
-def _told(listed: ListPlan, outcomes: Sequence[Outcome]) -> Fates:
+def _by_list(outcomes: Sequence[Outcome]) -> Mapping[str, list[Outcome]]:
+    """Outcomes by the key of their list; none where there is none."""
+    own = defaultdict[str, list[Outcome]](list)
+    for outcome in outcomes:
+        own[outcome.key].append(outcome)
+    return own
+
+
+def _told(listed: ListPlan, own: Sequence[Outcome]) -> Fates:
     """One list's outcomes as columns."""
-    own = (outcome for outcome in outcomes if outcome.key == listed.key)
     return fates(own, endless=not listed.complete)
 
 
-def _rejected(listed: ListPlan, outcomes: Sequence[Outcome], *, run: Run) -> None:
+def _rejected(listed: ListPlan, own: Sequence[Outcome], *, run: Run) -> None:
     """Keep the rows the service did not take, with its reasons."""
-    told = _told(listed, outcomes)
+    told = _told(listed, own)
     if told.rejections.num_rows:
         into = run.tables(listed.key) / "rejected.parquet"
         evidence.rejected(run.engine, listed.gap.rows, told.rejections, into)
 
 
-def _changes(listed: ListPlan, outcomes: Sequence[Outcome], *, run: Run) -> Path:
+def _changes(listed: ListPlan, own: Sequence[Outcome], *, run: Run) -> Path:
     """Write one list's changes, to be collected."""
-    told = _told(listed, outcomes)
+    told = _told(listed, own)
     into = run.tables(listed.key) / "changes.parquet"
     evidence.changes(run.engine, listed.gap.rows, key=listed.key, into=into, **columns(told))
     return into
 
 
-def _spent(listed: ListPlan, outcomes: Sequence[Outcome], *, run: Run) -> tuple[str, ...]:
+def _spent(listed: ListPlan, own: Sequence[Outcome], *, run: Run) -> tuple[str, ...]:
     """The keys of this list's declared releases that were carried out."""
-    told = _told(listed, outcomes)
+    told = _told(listed, own)
     if not told.statuses.num_rows:
         return ()
     return evidence.release_keys(run.engine, listed.gap.rows, **columns(told))

@@ -39,8 +39,9 @@ class Work:
     list_id: str = ""
     remote: RemoteList | None = None
     """The list as last looked at before the first write; ``None`` where it was to be made."""
-    version: str = ""
-    """The list's version as the plan, or our own last write, left it."""
+    versions: frozenset[str] = frozenset()
+    """The list's version as the plan, or our own last write, left it; of writes that were in flight
+    together any may have been the last."""
     doubted: set[str] = field(default_factory=set)
     """Keys of the releases that were sent, or are about to be, and may or may not be in effect."""
     lessons: set[bool] = field(default_factory=set)

@@ -90,6 +90,7 @@ class World:
     """What it held after each write."""
     writes: list[str] = field(default_factory=list)
     skew: timedelta = timedelta()
+    at_once: int = 1
 
     def sign_in(self) -> None:
         """Anybody may come in."""

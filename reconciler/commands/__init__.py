@@ -12,13 +12,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import click
-from rich.text import Text
 
 from reconciler.commands import ending, frame
 from reconciler.commands.group import PROGRAM, root
 from reconciler.commands.signals import Signals
-from reconciler.masking import clean
-from reconciler.views import human
 
 
 def main(argv: Sequence[str] | None = None, *, group: click.Group = root) -> int:
@@ -74,20 +71,14 @@ def _ended(error: BaseException, context: click.Context, *, as_json: bool) -> in
     if told.message:
         if frame.settings(context).debug:
             frame.show(context, ending.trace(error).rstrip(), err=True)
-        for line in _lines(told):
+        from reconciler.views import human  # noqa: PLC0415 - brings rich: not for every --help
+
+        for line in human.ended(told.message, hint=told.hint, found=told.problems):
             frame.show(context, line, err=True)
         if as_json and not context.meta.get(frame.ANSWERED):
             with suppress(frame.OutputError):  # it is told already, and the code tells too
                 frame.answer(context, _document(told))
     return told.code
-
-
-def _lines(told: ending.Ending) -> Iterator[Text]:
-    if told.problems:
-        yield human.problems(told.problems)
-    yield Text.assemble(("error:", "bold red"), f" {clean(told.message)}")
-    if told.hint:
-        yield Text.assemble(("hint:", "bold"), f" {clean(told.hint)}")
 
 
 def _document(told: ending.Ending) -> bytes:

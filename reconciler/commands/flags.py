@@ -8,14 +8,16 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
 
 from reconciler.errors import SettingError, UsageError
 from reconciler.masking import scrub
-from reconciler.model import Overrides, Selection
+
+if TYPE_CHECKING:  # its many classes are not for those who only ask for help
+    from reconciler.model import Overrides, Selection
 
 _Decorated = TypeVar("_Decorated", bound=Callable[..., Any])
 
@@ -102,13 +104,14 @@ def wanted_format(ctx: click.Context) -> str:
     return str(ctx.meta.get(_FORMAT, {}).get("format", "text"))
 
 
-def selection(ctx: click.Context, paths: tuple[Path, ...]) -> Selection:
+def selection(ctx: click.Context, paths: tuple[Path, ...]) -> "Selection":
     """Return which lists to work on; the specs root is looked for from the first path upwards.
 
     Raises:
         SettingError: there is no specs root.
     """
     from reconciler import spec  # noqa: PLC0415 - YAML is not for those who only ask for help
+    from reconciler.model import Selection  # noqa: PLC0415 - nor are these
 
     chosen = ctx.meta.get(_SELECTED, {})
     start = paths[0] if paths else Path.cwd()
@@ -120,12 +123,14 @@ def selection(ctx: click.Context, paths: tuple[Path, ...]) -> Selection:
     )
 
 
-def overrides(ctx: click.Context) -> Overrides:
+def overrides(ctx: click.Context) -> "Overrides":
     """Return what is to be allowed once.
 
     Raises:
         UsageError: something is, without a reason.
     """
+    from reconciler.model import Overrides  # noqa: PLC0415 - not for those who only ask for help
+
     chosen = dict(ctx.meta.get(_OVERRIDES, {}))
     reason = scrub(chosen.pop("reason", None) or "").strip()
     made = Overrides(**chosen, reason=reason)

@@ -11,11 +11,9 @@ from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 import click
-from rich.console import Console
-from rich.text import Text
 
 from reconciler.commands.flags import (
     ExistingPath,
@@ -33,6 +31,9 @@ from reconciler.config import Installation, installation, tighten
 from reconciler.errors import ReconcilerError
 from reconciler.masking import clean_lines
 from reconciler.views.progress import Tell, progress
+
+if TYPE_CHECKING:  # rich is not for those who only ask for help
+    from rich.text import Text
 
 __all__ = [
     "ANSWERED",
@@ -78,7 +79,7 @@ class OutputError(ReconcilerError):
     """Data could not be written to standard output."""
 
 
-def emit(ctx: click.Context, *, human: Text | str, machine: bytes, markdown: str = "") -> None:
+def emit(ctx: click.Context, *, human: "Text | str", machine: bytes, markdown: str = "") -> None:
     """Write a command's data to standard output, in the chosen format."""
     match wanted_format(ctx):
         case "json":
@@ -97,20 +98,22 @@ def answer(ctx: click.Context, document: bytes) -> None:
     _write(sys.stdout, document)
 
 
-def show(ctx: click.Context, text: Text | str, *, err: bool = False) -> None:
+def show(ctx: click.Context, text: "Text | str", *, err: bool = False) -> None:
     """Write a text and a line feed, never wrapped; styled only on a terminal that wants it."""
     _rest(ctx)
     text = _safe(text)
     stream = sys.stderr if err else sys.stdout
-    if isinstance(text, Text) and coloured(ctx, stream):
+    if not isinstance(text, str) and coloured(ctx, stream):
+        from rich.console import Console  # noqa: PLC0415 - where there is colour
+
         console = Console(file=stream, force_terminal=True, highlight=False, soft_wrap=True)
         with _unbroken(stream):
             console.print(text)
     else:
-        _write(stream, (text.plain if isinstance(text, Text) else text) + "\n")
+        _write(stream, (text if isinstance(text, str) else text.plain) + "\n")
 
 
-def talk(ctx: click.Context, text: Text | str) -> None:
+def talk(ctx: click.Context, text: "Text | str") -> None:
     """Say something on standard error that is no data, unless ``--quiet``."""
     if not settings(ctx).quiet:
         show(ctx, text, err=True)
@@ -199,7 +202,7 @@ def _rest(ctx: click.Context) -> None:
         tell.rest()
 
 
-def _safe(text: Text | str) -> Text | str:
+def _safe(text: "Text | str") -> "Text | str":
     """Return a text without anything that moves a cursor, whoever wrote what went into it."""
     if isinstance(text, str):
         return clean_lines(text)

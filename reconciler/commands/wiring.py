@@ -6,13 +6,14 @@ It decides nothing.
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from wsgiref.types import WSGIApplication
 
 import click
 
-from reconciler import artifacts, interrupted, locks, record, sandbox, saved
+from reconciler import artifacts, cache, interrupted, locks, record, saved
 from reconciler.api.connect import connect
 from reconciler.api.port import Writer
 from reconciler.artifacts import Run
@@ -20,6 +21,7 @@ from reconciler.commands import frame
 from reconciler.commands.ending import ending as told
 from reconciler.config import pseudonym_key
 from reconciler.contacts.engine import Engine
+from reconciler.errors import ReconcilerError
 from reconciler.metrics import Meter
 from reconciler.model import Plan, Receipt, Selection, Spec, Tenant
 
@@ -43,7 +45,9 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
     with (
         locks.alive(settings.state / "locks", name),
         Engine(
-            key=pseudonym_key(settings), spill=settings.state / "spill", memory=settings.memory
+            key=pseudonym_key(settings),
+            spill=settings.spill or settings.state / "spill",
+            memory=settings.memory,
         ) as engine,
         frame.reporting(ctx) as tell,
         frame.finishing(ctx) as stop,
@@ -64,7 +68,19 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
         artifacts.start(run, root=root)
         frame.note_folder(ctx, run.folder)
         interrupted.settle(run)
-        yield run
+        try:
+            yield run
+        finally:
+            _bound(run, settings.cache_limit)
+
+
+def _bound(run: Run, limit: int) -> None:
+    """Keep what is remembered within its limit; what another run may be using stays."""
+    if cache.size(run.cache) <= limit:
+        return
+    with suppress(ReconcilerError), locks.counted(run.state / "locks") as alive:
+        first = min((artifacts.began(name) for name in alive), default=run.started)
+        cache.evict(run.cache, limit=limit, since=min(first, run.started))
 
 
 @dataclass(slots=True)
@@ -100,13 +116,19 @@ def door(run: Run) -> Iterator[Door]:
         def way(tenant: Tenant) -> Writer:
             with lock:
                 if tenant.name not in open_ways:
-                    app = sandbox.app(run.state / "sandbox.db") if tenant.embedded else None
+                    app = _embedded(run) if tenant.embedded else None
                     open_ways[tenant.name] = stack.enter_context(
                         connect(tenant, app=app, meter=run.meter, stop=run.stop, on_wait=run.tell)
                     )
                 return open_ways[tenant.name]
 
         yield way
+
+
+def _embedded(run: Run) -> WSGIApplication:
+    from reconciler import sandbox  # noqa: PLC0415 - brings falcon, which a real tenant never needs
+
+    return sandbox.app(run.state / "sandbox.db")
 
 
 @contextmanager
@@ -116,6 +138,7 @@ def locked(run: Run, keys: tuple[str, ...], *, timeout: float) -> Iterator[None]
     Raises:
         LockHeldError: another run holds one of them.
     """
+    locks.make_room(len(keys))
     with ExitStack() as stack:
         for key in sorted(keys):
             stack.enter_context(

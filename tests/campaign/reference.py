@@ -162,9 +162,9 @@ def _second(count: int) -> Declared:
 # ---------------------------------------------------------------- written down
 
 
-def declare(place: Workplace, lists: tuple[Declared, ...]) -> None:
-    """Write tenant, policy, specs and contact files."""
-    place.embed()
+def declare(place: Workplace, lists: tuple[Declared, ...], *, at_once: int) -> None:
+    """Write tenant, policy, specs and contact files; so many requests may be in flight at once."""
+    place.embed(more=f"  limits: {{parallelism: {at_once}}}\n")
     place.policy("maxReleases: {share: 100%, count: 1000000}")
     for each in lists:
         place.write(f"contacts/{each.key}.csv", "\n".join(_lines(each)) + "\n")

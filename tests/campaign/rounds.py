@@ -44,10 +44,12 @@ class Tally:
 class Ground:
     """A folder with the reference, and the requests of its undisturbed run."""
 
-    def __init__(self, folder: Path, scale: Scale, *, seasoned: bool = True) -> None:
+    def __init__(
+        self, folder: Path, scale: Scale, *, seasoned: bool = True, at_once: int = 1
+    ) -> None:
         self._folder = folder
         self._numbers = count()
-        self.reference = template(folder / "reference", scale, seasoned=seasoned)
+        self.reference = template(folder / "reference", scale, seasoned=seasoned, at_once=at_once)
         trial = self.trial()
         ran, between = trial.run(*APPLY)
         assert [] == unfinished(trial) + untrue(trial, ran, between)

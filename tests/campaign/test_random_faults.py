@@ -11,15 +11,21 @@ from trials import SMALL
 FAULTS = every()
 TOGETHER = 4
 RUNS = 2
+IN_FLIGHT = 4
 AGAIN = Asked("token", "", 2)
 """A token that is asked for only after another has been refused."""
 
 
 @pytest.fixture(scope="module")
 def grounds(tmp_path_factory: pytest.TempPathFactory) -> dict[bool, Ground]:
-    """Lay out the reference for an installation that knows its service, and for a new one."""
+    """Lay out the reference for an installation that knows its service, and for a new one.
+
+    Several requests of a list are in flight at once, so which of them meets a fault is chance.
+    """
     return {
-        seasoned: Ground(tmp_path_factory.mktemp("random"), SMALL, seasoned=seasoned)
+        seasoned: Ground(
+            tmp_path_factory.mktemp("random"), SMALL, seasoned=seasoned, at_once=IN_FLIGHT
+        )
         for seasoned in (True, False)
     }
 

@@ -151,17 +151,18 @@ class Trial:
             yield cast("Writer", _Batched(way, self.scale.batch))
 
 
-def template(folder: Path, scale: Scale, *, seasoned: bool = False) -> Trial:
+def template(folder: Path, scale: Scale, *, seasoned: bool = False, at_once: int = 1) -> Trial:
     """Write the reference into an empty folder, the service's data and our key included.
 
     A seasoned installation has seen the service move versions with contacts, and so reads less.
+    With one request at a time a list's requests come in the same order every time.
     """
     place = workplace(folder)
     place.environment["GITHUB_SHA"] = "none"
     place.state.mkdir(mode=0o700, parents=True)
     (place.state / "pseudonym.key").write_text("k" * 64 + "\n", encoding="utf-8")
     declared = lists(scale.contacts)
-    declare(place, declared)
+    declare(place, declared, at_once=at_once)
     stock(place, declared)
     if seasoned:
         shelf = Shelf(

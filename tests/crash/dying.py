@@ -26,7 +26,7 @@ import httpx
 import orjson
 import phonenumbers
 
-from reconciler import apply, model, observed
+from reconciler import model, side_by_side
 from reconciler.commands import main
 
 _ONE_PATH: Final = frozenset({"os.remove", "os.mkdir", "os.rmdir", "os.truncate"})
@@ -189,8 +189,7 @@ def _child(order: dict[str, Any]) -> None:
     death = Death(folder=Path(order["folder"]), log=log, **how)
     os.write, os.fsync, os.fdopen = death.write, death.fsync, death.fdopen  # type: ignore[assignment]
     if not order["side_by_side"]:
-        apply._SIDE_BY_SIDE = 1  # type: ignore[misc] # noqa: SLF001 - so that events have one order
-        observed._SIDE_BY_SIDE = 1  # type: ignore[misc] # noqa: SLF001 - likewise
+        side_by_side.SHARE = 1  # type: ignore[misc] # so that events have one order
     death.requests(httpx.WSGITransport, wire)
     death.requests(httpx.HTTPTransport, wire)
     sys.addaudithook(death.audit)

@@ -201,7 +201,8 @@ def furnish(folder: Path, *, hook: str) -> Workplace:
         "HOME": str(folder),
         "CRM_HOOK_SECRET": "whsec_YSBzZWNyZXQgdGhhdCBpcyBsb25nIGVub3VnaA==",
     }
-    work.embed(more=f"  webhooks: [{{url: {hook}, secret: env:CRM_HOOK_SECRET}}]\n")
+    alone = "  limits: {parallelism: 1}\n"  # so that events have one order
+    work.embed(more=f"{alone}  webhooks: [{{url: {hook}, secret: env:CRM_HOOK_SECRET}}]\n")
     work.policy("maxReleases: {share: 100%, count: 100}")
     work.have(*((phone, "DNC", None) for phone in PHONES), name=US)
     other = work.have((EMAILS[0], "UNSUBSCRIBE", None), list_id="e1e1", name=EU)

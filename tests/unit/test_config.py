@@ -247,3 +247,33 @@ def test_a_state_whose_name_is_no_text_is_refused() -> None:
     """The engine could not open a file in it, and would say so less clearly."""
     with pytest.raises(SettingError, match=r"directory /x/\\xff has a name that is not UTF-8"):
         installation(Path("specs"), state=Path(os.fsdecode(b"/x/\xff")))
+
+
+@pytest.mark.parametrize(
+    ("given", "limit"),
+    [("5GB", 5_000_000_000), ("1.5 GiB", 1_610_612_736), ("12B", 12), ("", 20_000_000_000)],
+)
+def test_the_bound_of_the_cache_is_a_setting(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, given: str, limit: int
+) -> None:
+    """In decimal or binary units; an empty variable is none."""
+    monkeypatch.setenv("RECONCILER_CACHE_LIMIT", given)
+
+    assert limit == installation(tmp_path / "specs").cache_limit
+
+
+def test_an_odd_bound_of_the_cache_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """With the variable's name and the value seen."""
+    monkeypatch.setenv("RECONCILER_CACHE_LIMIT", "much")
+
+    with pytest.raises(SettingError, match="RECONCILER_CACHE_LIMIT is 'much'"):
+        installation(tmp_path / "specs")
+
+
+def test_where_to_spill_is_a_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A faster or larger disk than that of the state."""
+    monkeypatch.setenv("RECONCILER_SPILL_DIR", str(tmp_path / "fast"))
+
+    assert tmp_path / "fast" == installation(tmp_path / "specs").spill

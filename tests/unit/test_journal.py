@@ -1,7 +1,12 @@
 """What was asked and what came of it, on disk before anything goes on."""
 
+import errno
+import os
 import subprocess
 import sys
+import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import dedent
@@ -11,6 +16,7 @@ import pytest
 from reconciler.errors import EvidenceError
 from reconciler.journal import Journal, replay, seal
 
+PATIENCE = 20.0
 FULL = dedent(
     """
     import resource, sys
@@ -207,3 +213,67 @@ def test_threads_share_a_journal(tmp_path: Path) -> None:
     assert all(
         line["of"] == intents[line["intent"]] for line in lines if line["event"] == "outcome"
     )
+
+
+class Disk:
+    """A disk that brings lines to safety when it is let, as often as it is asked to."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.broken = broken
+        self.asked = 0
+        self.reached = threading.Event()
+        self.let = threading.Event()
+
+    def fsync(self, handle: int) -> None:
+        """Wait to be let; the first time it may fail."""
+        self.asked += 1
+        self.reached.set()
+        assert self.let.wait(PATIENCE)
+        if self.broken and self.asked == 1:
+            raise OSError(errno.EIO, "Input/output error")
+        os.fsync(handle)
+
+
+def test_threads_that_wait_share_one_trip_to_the_disk(tmp_path: Path) -> None:
+    """Four lines are written while the first is brought to disk; one more trip is for them all."""
+    path, disk = tmp_path / "journal.jsonl", Disk()
+
+    with Journal(path, fsync=disk.fsync) as journal, ThreadPoolExecutor(5) as pool:
+        made = [pool.submit(journal.intent, {"of": 0})]
+        assert disk.reached.wait(PATIENCE)
+        made += [pool.submit(journal.intent, {"of": name}) for name in range(1, 5)]
+        _until(lambda: path.read_bytes().count(b"\n") == 5)
+        answered_before = [each for each in made if each.done()]
+        disk.let.set()
+        numbers = [each.result() for each in made]
+
+    assert [] == answered_before
+    assert [1, 2, 3, 4, 5] == sorted(numbers)
+    assert 2 == disk.asked
+
+
+def test_what_cannot_be_brought_to_disk_is_told_to_all_who_wait(tmp_path: Path) -> None:
+    """Their lines are taken back, and what is written afterwards can be read."""
+    path, disk = tmp_path / "journal.jsonl", Disk(broken=True)
+
+    with Journal(path, fsync=disk.fsync) as journal, ThreadPoolExecutor(3) as pool:
+        made = [pool.submit(journal.intent, {"of": 0})]
+        assert disk.reached.wait(PATIENCE)
+        made += [pool.submit(journal.intent, {"of": name}) for name in (1, 2)]
+        _until(lambda: path.read_bytes().count(b"\n") == 3)
+        disk.let.set()
+        errors = [str(each.exception()) for each in made]
+        journal.intent({"of": "after"})
+
+    assert f"{path} cannot be written: Input/output error" == errors[0]
+    assert all(f"{path} cannot be written" in each for each in errors)
+    assert [(1, "after")] == [(line["number"], line["of"]) for line in replay(path)]
+
+
+def _until(seen: Callable[[], bool]) -> None:
+    """Wait for what another thread is about to do."""
+    for _ in range(int(PATIENCE * 1000)):
+        if seen():
+            return
+        time.sleep(0.001)
+    pytest.fail("it never came")

@@ -1,11 +1,12 @@
 """One run a list: who holds it is told, and a dead holder holds nothing."""
 
+import resource
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -170,3 +171,26 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(EvidenceError, match="locks cannot be written"):
         taken(tmp_path / "state" / "locks")
+
+
+@contextmanager
+def few_files() -> Iterator[None]:
+    """Let this process open no more files than a shell on a desktop does."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_as_many_lists_can_be_locked_as_there_are(tmp_path: Path) -> None:
+    """Each lock is an open file, and a shell allows few: room is made for them."""
+    with few_files(), ExitStack() as stack:
+        locks.make_room(400)
+        for key in map("list-{}".format, range(400)):
+            stack.enter_context(
+                locks.held(tmp_path, key, run="mine", since=NOW, timeout=0, note=lambda _: None)
+            )
+
+        assert 400 == len(list(tmp_path.glob("list-*.json")))

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
@@ -411,3 +412,37 @@ def test_an_incomplete_reading_is_not_remembered(run: Run, world: World, watch: 
     seen(run, compiled(run, declared()), world, fresh=False)
 
     assert before + 1 == watch.asked["pages"]
+
+
+def test_a_tenant_that_does_not_answer_keeps_no_other_from_being_done(run: Run) -> None:
+    """All lists of the others are read and measured while every request of the slow one waits."""
+    (slow,) = compiled(run, declared(tenant="slow")).lists
+    (fast,) = compiled(run, declared(tenant="fast")).lists
+    wanted = Desired(
+        lists=tuple(
+            replace(one, spec=replace(one.spec, name=f"{one.tenant.name}-{number}"))
+            for one, many in ((slow, 20), (fast, 2))
+            for number in range(many)
+        )
+    )
+    answers = Event()
+    waited: list[bool] = []
+    done: set[str] = set()
+
+    def slowly(_request: str) -> None:
+        waited.append(answers.wait(30))
+        raise ServiceError("no answer")
+
+    def progress(task: str, rows: int, total: int | None) -> None:
+        if task.startswith("fast-") and rows == total:
+            done.add(task.partition(":")[0])
+        if len(done) == 2:
+            answers.set()
+
+    worlds = {"slow": World(before=slowly), "fast": World()}
+
+    found = seen(replace(run, progress=progress), wanted, lambda one: worlds[one.name])
+
+    assert [True] * 20 == waited
+    assert {"fast-0", "fast-1"} == set(found.lists)
+    assert 20 == len(found.failures)

@@ -12,7 +12,11 @@ from reconciler import __version__
 from reconciler.commands import main
 from reconciler.commands.group import VERBS, root
 
-HEAVY = ("duckdb", "httpx", "falcon", "pyarrow", "yaml", "jsonschema")
+HEAVY = (
+    *("asyncio", "deepdiff", "duckdb", "email_validator", "falcon", "filelock", "httpx", "jinja2"),
+    *("jsonschema", "numpy", "orjson", "phonenumbers", "pyarrow", "rich", "tenacity", "waitress"),
+    *("yaml", "reconciler.model"),
+)
 
 
 @pytest.mark.parametrize("flag", ["--version", "--help"])

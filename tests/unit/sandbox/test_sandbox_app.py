@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import httpx
@@ -321,6 +322,43 @@ def test_a_list_of_another_type_takes_no_contacts(tmp_path: Path) -> None:
 
     assert 422 == answer.status_code
     assert ("allow", 0) == (shown.json()["listType"], shown.json()["contactCount"])
+
+
+@pytest.mark.parametrize("encoding", ["gzip", " GZIP "])
+def test_a_compressed_body_is_unpacked(tmp_path: Path, encoding: str) -> None:
+    """What is in it counts as if it had come as it is."""
+    body = gzip.compress(b'{"name":"Packed","listType":"suppression"}')
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+
+    with calling(tmp_path) as client:
+        answer = client.post("/api/v2/lists", content=body, headers=headers)
+
+    assert (201, "Packed") == (answer.status_code, answer.json()["name"])
+
+
+@pytest.mark.parametrize(
+    ("body", "encoding", "status", "code"),
+    [
+        (b"{}", "gzip", 400, "BAD_ENCODING"),
+        (b"", "gzip", 400, "BAD_ENCODING"),
+        (gzip.compress(b"{}")[:-1], "gzip", 400, "BAD_ENCODING"),
+        (gzip.compress(b"{}") + b"{}", "gzip", 400, "BAD_ENCODING"),
+        (gzip.compress(b" " * (2**25 + 1)), "gzip", 413, "TOO_LARGE"),
+        (b"{}", "br", 415, "UNSUPPORTED_ENCODING"),
+        (b"{}", "gzip, gzip", 415, "UNSUPPORTED_ENCODING"),
+    ],
+    ids=["not gzip", "empty", "cut off", "more behind it", "too large", "unknown", "twice"],
+)
+def test_a_body_that_cannot_be_unpacked_is_refused(
+    tmp_path: Path, body: bytes, encoding: str, status: int, code: str
+) -> None:
+    """A small body may hold a large one: no more of it is unpacked than would be read."""
+    headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
+
+    with calling(tmp_path) as client:
+        answer = client.post("/api/v2/lists", content=body, headers=headers)
+
+    assert (status, code) == (answer.status_code, answer.json()["code"])
 
 
 def test_a_client_of_the_app_needs_no_socket(tmp_path: Path) -> None:
