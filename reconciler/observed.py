@@ -54,6 +54,8 @@ class Look:
     """Why what it says of releases cannot be read; what it says of lists can."""
     fresh: bool
     """Whether every list is to be read, remembered or not."""
+    anew: bool = False
+    """Whether also gaps that were measured before are measured again."""
 
 
 def observe(desired: Desired, *, reader: Callable[[Tenant], Reader], look: Look) -> Observed:
@@ -208,7 +210,7 @@ def _gap(wanted: DesiredList, table: Table, look: Look, *, window_end: datetime)
         window_end=window_end,
         cache=run.cache,
     )
-    known = None if look.fresh else asked.recall(into)
+    known = None if look.anew else asked.recall(into)
     if known:
         return known
     with run.phase(f"{spec.name}: comparing {wanted.table.rows:,} rows"):

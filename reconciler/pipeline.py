@@ -66,6 +66,7 @@ def prepare(
     as_of: datetime,
     run: Run,
     fresh: bool = False,
+    anew: bool = False,
     now: datetime | None = None,
 ) -> Prepared:
     """Load the specs, compile their contacts, and observe the service; nothing is written there.
@@ -75,7 +76,8 @@ def prepare(
         reader: opens the way to a tenant.
         as_of: the time for which is decided who has lapsed.
         run: where artifacts go.
-        fresh: whether every list and file is read, even one that certainly has not changed.
+        fresh: whether every list is read, even one that certainly has not changed.
+        anew: whether also nothing is used that was compiled or compared before.
         now: the time by which a release has run out, where that is not ``as_of``.
 
     Raises:
@@ -94,7 +96,7 @@ def prepare(
         doubted=past.doubted(run.clock()),
         into=run.cache,
         invalid_into=lambda key: run.tables(key) / "invalid.csv",
-        fresh=fresh,
+        fresh=anew,
         seen=run.progress,
     )
     look = observing.Look(
@@ -103,7 +105,8 @@ def prepare(
         known=past.known,
         ledger_doubt=past.doubt,
         release_doubt=past.strange,
-        fresh=fresh,
+        fresh=fresh or anew,
+        anew=anew,
     )
     observed = observing.observe(desired, reader=reader, look=look)
     record.observation(loaded, desired, observed, run=run)

@@ -153,7 +153,7 @@ def rows(table: Table, op: str = "") -> list[dict[str, Any]]:
     """What a table holds, of one ``op`` if one is named; by address where it has no order."""
     found: list[dict[str, Any]] = pq.read_table(table.path).to_pylist()
     wished = op or table.op
-    if found and "row" not in found[0]:
+    if found and "address" in found[0] and "row" not in found[0]:
         found.sort(key=lambda row: (row["address"] is None, str(row["address"]), str(row)))
     return [row for row in found if not wished or row["op"] == wished]
 

@@ -85,7 +85,7 @@ def command(
                 as_of=approved.as_of if approved else run.clock(),
                 now=run.clock(),
                 run=run,
-                fresh=refresh == "always",
+                anew=refresh == "always",
             )
             if approved:
                 made = _as_approved(prepared, approved, run, allowed, safer=accept_safer)

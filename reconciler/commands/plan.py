@@ -34,7 +34,7 @@ refresh_option = click.option(
     type=click.Choice(["auto", "always"]),
     default="auto",
     show_default=True,
-    help="Whether lists that certainly have not changed are read again.",
+    help="Whether what certainly has not changed is read and compared again.",
 )
 
 
@@ -69,7 +69,7 @@ def command(
     ):
         now = as_of or run.clock()
         prepared = pipeline.prepare(
-            chosen, reader=door, as_of=now, run=run, fresh=refresh == "always"
+            chosen, reader=door, as_of=now, run=run, anew=refresh == "always"
         )
         made = upshot.plan = prepared.plan(as_of=now, preview=as_of is not None)
         document = wiring.document(run, made, prepared.spec, chosen)
