@@ -19,8 +19,8 @@ from reconciler.contacts.ingest import (
     literal,
     scalar,
     seconds,
-    share,
     slice_digest,
+    suppressed_in,
 )
 from reconciler.contacts.verdicts import settle
 from reconciler.masking import mask, scrub
@@ -87,12 +87,6 @@ FROM ordered
 """  # noqa: S608 - a constant of ours
 """The draft in waves. Two rows of one address never share a wave. Couples come first and stay
 together: where an address is in several of them, each gets a wave of its own."""
-
-_SIZE: Final = """
-SELECT count(*) FILTER (opaque OR hash(address) NOT IN (FROM shared))
-    + count(DISTINCT address) FILTER (NOT opaque AND hash(address) IN (FROM shared))
-FROM seen WHERE live
-"""
 
 _NEXT_END: Final = f"""
 SELECT coalesce(min(until), {FOREVER}) FROM read_parquet($path) WHERE until > $after
@@ -169,11 +163,10 @@ def compare(  # noqa: PLR0913 - each is a fact that the gap depends on
     with engine.turn(), engine.session() as session:
         for name, value in values.items():
             session.execute(f"SET VARIABLE {name} = $1", [value])
-        share(session, literal(observed.path), "address")
         settle(session)
         session.execute(_FIRSTS)
         at_rest(session, _GAP, into)
-        size = scalar(session, _SIZE)
+        size = suppressed_in(session, observed, as_of=as_of)
         return _measured(engine, session, path=into, against=desired.digest, size=size)
 
 

@@ -107,11 +107,13 @@ SELECT coalesce(sum(times - 1), 0) FROM (
     GROUP BY channel, spelling, mate, reason, until, version)
 """
 
-_SUPPRESSED: Final = """
-WITH held AS (
-    SELECT address, opaque, address IS NOT NULL AND hash(address) IN (FROM shared) AS twice
-    FROM read_parquet($path) WHERE until IS NULL OR until > $as_of)
-SELECT count(*) FILTER (NOT twice) + count(DISTINCT address) FILTER (twice) FROM held
+_LIVE: Final = """
+SELECT count(*) FROM read_parquet($path) WHERE until IS NULL OR until > $as_of
+"""
+
+_TWICE: Final = """
+SELECT count(address) - count(DISTINCT address) FROM read_parquet($path)
+WHERE (until IS NULL OR until > $as_of) AND hash(address) IN (FROM shared)
 """
 
 
@@ -170,16 +172,29 @@ def empty(engine: Engine, into: Path) -> Table:
 def suppressed(engine: Engine, observed: Table, *, as_of: datetime) -> int:
     """Count the addresses that are suppressed at ``as_of``, opaque rows each for itself."""
     with engine.session() as session:
-        path = literal(observed.path)
-        share(session, path, "address")
-        return scalar(session, _SUPPRESSED, path=path, as_of=seconds(as_of))
+        return suppressed_in(session, observed, as_of=as_of)
+
+
+def suppressed_in(session: duckdb.DuckDBPyConnection, observed: Table, *, as_of: datetime) -> int:
+    """Count likewise, in a session that is open."""
+    values = {"path": literal(observed.path), "as_of": seconds(as_of)}
+    live = scalar(session, _LIVE, **values)
+    return (
+        live - scalar(session, _TWICE, **values) if _share(session, observed, "address") else live
+    )
 
 
 def repeated(engine: Engine, observed: Table) -> int:
     """Count the contacts that came again exactly as before, beyond the first of each."""
     with engine.session() as session:
-        share(session, literal(observed.path), "spelling")
+        if not _share(session, observed, "spelling"):
+            return 0
         return scalar(session, _REPEATED, path=literal(observed.path))
+
+
+def _share(session: duckdb.DuckDBPyConnection, observed: Table, column: str) -> int:
+    share(session, literal(observed.path), column)
+    return scalar(session, "SELECT count(*) FROM shared")
 
 
 def share(session: duckdb.DuckDBPyConnection, path: str, column: str) -> None:

@@ -26,43 +26,60 @@ CREATE TEMP VIEW seen AS
 SELECT *, shadow IS NOT NULL AS unread, coalesce(until, {FOREVER}) AS ends,
     until IS NULL OR until > getvariable('as_of') AS live
 FROM read_parquet(getvariable('observed'));
+"""  # noqa: S608 - a constant of ours
+"""Both sides as they are at ``as_of``."""
 
-CREATE TEMP VIEW held AS
-SELECT address, channel, ends, coalesce(reason, '') AS first_reason,
-    coalesce(reason, '') AS last_reason
-FROM seen WHERE live AND NOT opaque AND hash(address) NOT IN (FROM shared)
+_CANDIDATES: Final = """
+CREATE TEMP TABLE candidates AS
+SELECT address
+FROM (SELECT address, ends, coalesce(reason, '') AS reason FROM wanted) AS one
+FULL JOIN (SELECT address, ends, coalesce(reason, '') AS reason FROM seen
+    WHERE live AND NOT opaque) AS other USING (address)
+WHERE one.ends IS NULL OR other.ends IS NULL OR one.ends <> other.ends
+    OR getvariable('recode') AND one.reason <> other.reason
 UNION ALL
-SELECT address, any_value(channel), max(ends), min(coalesce(reason, '')),
-    max(coalesce(reason, ''))
-FROM seen WHERE live AND NOT opaque AND hash(address) IN (FROM shared) GROUP BY address;
+SELECT address FROM declared;
 
+CREATE TEMP TABLE few_wanted AS SELECT * FROM wanted WHERE address IN (FROM candidates);
+
+CREATE TEMP TABLE few_seen AS
+SELECT * FROM seen WHERE live AND NOT opaque AND address IN (FROM candidates);
+"""
+"""Everybody goes through one join, which carries no more than it compares. What is equal on both
+sides is in order, however often it is there; only the others are looked at closely."""
+
+_FORMER: Final = """
 CREATE TEMP VIEW past AS
 SELECT address, version, newest.* FROM (
     SELECT address, max(version) AS version, max_by(
-        {{spelling: spelling, reason: reason, until: until}},
+        {spelling: spelling, reason: reason, until: until},
         (coalesce(version, 0), spelling, coalesce(reason, ''), ends)) AS newest
-    FROM seen WHERE NOT live AND NOT opaque GROUP BY address);
+    FROM seen WHERE NOT live AND NOT opaque AND address IN (FROM candidates) GROUP BY address);
 
 CREATE TEMP VIEW veiled AS
 SELECT address, ends, shared, version, newest.* FROM (
     SELECT shadow AS address, max(ends) AS ends, bool_or(pair IS NOT NULL) AS shared,
         max(version) AS version, max_by(
-        {{spelling: spelling, reason: reason}},
+        {spelling: spelling, reason: reason},
         (coalesce(version, 0), spelling, coalesce(reason, ''))) AS newest
     FROM seen WHERE unread GROUP BY shadow);
-"""  # noqa: S608 - a constant of ours
-"""Both sides as they are at ``as_of``. ``held`` is one row an address (only the few that may be
-there twice are grouped), ``past`` what has lapsed,
-``veiled`` what has an end that cannot be read and so counts as none."""
+"""
+"""``past`` is what has lapsed of them, ``veiled`` what has an end that cannot be read and so counts
+as none."""
 
 _JUDGE: Final = """
 CREATE TEMP TABLE judged AS
-WITH facts AS (
+WITH held AS (
+    SELECT address, any_value(channel) AS channel, max(ends) AS ends,
+        min(coalesce(reason, '')) AS first_reason, max(coalesce(reason, '')) AS last_reason
+    FROM few_seen GROUP BY address),
+facts AS (
     SELECT address, coalesce(wanted.channel, held.channel) AS channel,
         wanted.address IS NOT NULL AS is_wanted,
         held.address IS NOT NULL AS is_held,
         declared.address IS NOT NULL AS let_go,
         wanted.reason AS wanted_reason, wanted.ends AS wanted_ends, held.ends AS held_ends,
+        wanted.requested_at, wanted.source, wanted.line,
         CASE WHEN declared.until > getvariable('window_end') THEN declared.until END AS given,
         declared.basis, declared.release_key, declared.requested_at AS release_requested_at,
         declared.source AS release_source, declared.line AS release_line,
@@ -72,7 +89,8 @@ WITH facts AS (
         is_wanted AND is_held AND getvariable('recode')
             AND (first_reason <> coalesce(wanted.reason, '')
                 OR last_reason <> coalesce(wanted.reason, '')) AS recoded
-    FROM wanted FULL JOIN held USING (address) LEFT JOIN declared USING (address)),
+    FROM few_wanted AS wanted FULL JOIN held USING (address)
+        LEFT JOIN declared USING (address)),
 verdicts AS (
     SELECT *,
         is_wanted AND NOT is_held AS suppress,
@@ -84,23 +102,18 @@ verdicts AS (
             let_go AND given IS NULL OR NOT let_go AND getvariable('exclusive')) AS release,
         NOT is_wanted AND stays AND NOT let_go AND NOT getvariable('exclusive') AS surplus,
         is_wanted AND let_go AS conflict
-    FROM facts),
-moved AS (
-    SELECT * FROM verdicts
-    WHERE suppress OR amend OR shorten OR longer OR release OR surplus OR conflict)
-SELECT moved.*, places.requested_at, places.source, places.line
-FROM moved LEFT JOIN wanted AS places ON moved.is_wanted AND moved.address = places.address
+    FROM facts)
+SELECT * FROM verdicts
+WHERE suppress OR amend OR shorten OR longer OR release OR surplus OR conflict
 """
 """What each address is that is not simply in order. A release to an end that is as good as now
-is a letting go, since the service cannot end a contact any sooner. Everybody goes through the
-join, so it carries no more than it compares; places are looked up for those that differ."""
+is a letting go, since the service cannot end a contact any sooner."""
 
 _HITS: Final = """
 CREATE TEMP TABLE hits AS
 SELECT judged.*, seen.spelling, seen.pair, seen.version,
     seen.reason AS own_reason, seen.ends AS own_ends
-FROM seen JOIN judged USING (address)
-WHERE seen.live AND NOT seen.opaque
+FROM few_seen AS seen JOIN judged USING (address)
 """
 
 _TORN: Final = """
@@ -251,10 +264,9 @@ def settle(session: duckdb.DuckDBPyConnection) -> None:
 
     Args:
         session: has the variables desired, observed and releases (paths), as_of and window_end
-            (seconds since 1970), exclusive, recode and basis, and the table ``shared`` of the
-            observed addresses.
+            (seconds since 1970), exclusive, recode and basis.
     """
-    for statement in (_VIEWS, _JUDGE, _HITS, _TORN, _CLAIMED, _DRAFT, *_FILL):
+    for statement in (_VIEWS, _CANDIDATES, _FORMER, _JUDGE, _HITS, _TORN, _CLAIMED, _DRAFT, *_FILL):
         session.execute(statement)
     for there, statements in (
         ("SELECT count(*) FROM claimed", (_FILL_CLAIMED,)),
