@@ -7,6 +7,8 @@ says.
 from collections.abc import Iterator
 from typing import Final, Protocol
 
+from reconciler.contacts.lines import feeds
+
 BLOCK: Final = 8 << 20
 """Bytes of a block, about."""
 _FIRST: Final = 1 << 16
@@ -50,7 +52,7 @@ def blocks(stream: Readable, *, ends: bytes, size: int = BLOCK) -> Iterator[byte
 
 def _short(block: bytes) -> Iterator[bytes]:
     """Cut a block that has too many lines."""
-    count = block.count(b"\n")
+    count = feeds(block)
     step = len(block) * _LINES // count if count > _LINES else len(block)
     at = 0
     while at < len(block):

@@ -26,10 +26,13 @@ _SETTINGS: Final = (
 _JUDGED: Final = f"""
 COPY (
 WITH tidied AS (
-  SELECT part, email, phone, is_there(email) AS mailed, is_there(phone) AS called,
-    upper(coalesce(tidy(reason), getvariable('default_reason'))) AS reason,
-    coalesce(tidy(until), getvariable('default_until')) AS until,
-    tidy(requested_at) AS requested_at, line, fault, text, file, feed
+  SELECT part, line, fault, text, file, feed,
+    email, phone, is_there(email) AS mailed, is_there(phone) AS called,
+    CASE WHEN reason IN {REASONS} THEN reason
+      ELSE upper(coalesce(tidy(reason), getvariable('default_reason'))) END AS reason,
+    CASE WHEN coalesce(until, '') = '' THEN getvariable('default_until')
+      ELSE coalesce(tidy(until), getvariable('default_until')) END AS until,
+    CASE WHEN requested_at <> '' THEN tidy(requested_at) END AS requested_at
   FROM stream),
 started AS (
   SELECT tidied.*, end_seconds(requested_at) AS requested, feeds.as_of,
@@ -71,20 +74,19 @@ coded AS (
     ELSE 'SPEC-109' END AS code
   FROM addressed)
 SELECT CASE WHEN code IS NULL THEN address END AS address, channel, reason, ends, requested,
-  file, line, naive, code, fault, text,
-  CASE WHEN code IS NOT NULL THEN tidy(CASE channel WHEN 'email' THEN email ELSE phone END) END
-    AS written,
-  CASE WHEN code IS NOT NULL THEN until END AS until,
-  CASE WHEN code IS NOT NULL THEN requested_at END AS requested_at
+  file, line, naive, code, CASE WHEN code IS NOT NULL THEN [fault, text,
+    tidy(CASE channel WHEN 'email' THEN email ELSE phone END), until, requested_at] END AS wrong
 FROM coded
-) TO $into (FORMAT parquet, USE_TMP_FILE false)
+) TO $into (FORMAT parquet, COMPRESSION uncompressed, USE_TMP_FILE false)
 """  # noqa: S608 - constants of ours
 """A row's reason and times, each its own or else the default; its address; what is wrong with it,
-and then its values as they are written. A row without any identifier stays a row."""
+and then its values as they are written, in one column since hardly any row has them. A row without
+any identifier stays a row. The file is read once or twice and gone, so packing it does not pay."""
 
 _VIEW: Final = """
 CREATE TEMP VIEW judged AS
-SELECT judged.* EXCLUDE (file), files.source
+SELECT judged.* EXCLUDE (file, wrong), files.source, wrong[1] AS fault, wrong[2] AS text,
+  wrong[3] AS written, wrong[4] AS until, wrong[5] AS requested_at
 FROM read_parquet(getvariable('judged')) AS judged JOIN files USING (file)
 """
 """Rows of files that turned out to be unreadable have no source, and so are left out."""
