@@ -365,9 +365,10 @@ class Spec:
 class Table:
     """Contacts at rest: the rows of an immutable Parquet file, or those of one ``op`` in it.
 
-    ``digest`` is a keyed digest (HMAC-SHA256, hex) of the sorted content, address, reason and
-    end, and of nothing else: not of the file's bytes, versions, places or order. Of contacts to be
-    let go it is also of what they were seen as, version included.
+    ``digest`` is keyed and of the content alone: not of the file's bytes, versions, places or
+    order. Of a gap's rows, which plans and evidence name, it is an HMAC-SHA256 (hex) of the sorted
+    content, address, reason and end; of contacts to be let go also of what they were seen as,
+    version included. Of a whole list, desired or observed, it only tells contents apart.
     """
 
     path: Path
