@@ -149,10 +149,10 @@ def _check_version(work: Work) -> None:
         return
     again = reread(work, work.remote)
     work.remote = again.remote
-    if (again.remote.version, again.doubt, again.table.path) == (
+    if (again.remote.version, again.doubt, again.table.digest) == (
         work.listed.version,
         "",
-        work.listed.observed_table.path,
+        work.listed.observed_table.digest,
     ):
         return
     work.moved = again

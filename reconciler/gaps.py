@@ -1,8 +1,9 @@
 """Gaps measured before, kept as long as measuring again would come to the same.
 
 A gap follows from its tables, from what the spec says of ownership, and from the time, since ends
-pass. It is used again only for the very same tables, and only while nothing ends between the time
-it was measured for and the one that is asked for. It never decides on a release.
+pass. It is used again only for the very same tables (of an observed one the content counts, since
+its file differs from one reading to the next), and only while nothing ends between the time it was
+measured for and the one that is asked for. It never says that a list need not be read.
 """
 
 import hashlib
@@ -50,7 +51,8 @@ class Question:
 
     @property
     def _stem(self) -> str:
-        said = [_FORMAT, [path.name for path in self._tables], list(self.ways)]
+        tables = [self.desired.path.name, self.observed.digest, self.releases.path.name]
+        said = [_FORMAT, tables, list(self.ways)]
         return f"gap-{hashlib.sha256(orjson.dumps(said)).hexdigest()[:32]}"
 
     def recall(self, into: Path) -> Gap | None:

@@ -36,7 +36,7 @@ from reconciler.contacts import cells, findings
 from reconciler.contacts.engine import Engine
 from reconciler.contacts.ingest import FOREVER, literal, private, scalar, seconds, written
 from reconciler.contacts.judging import CLEAN, judge, tally
-from reconciler.contacts.kept import Made, inputs, link
+from reconciler.contacts.kept import Inputs, Made, inputs, link
 from reconciler.contacts.sources import Intake, Reading, ignored
 from reconciler.errors import STATE_HINT, EngineError, Place, Problem
 from reconciler.model import Counts, Feed, ListSpec, Sample, Source, Table
@@ -116,8 +116,9 @@ def compile_list(
     known = inputs(engine, spec, base=base, into=into)
     made = known.recall() if known and not fresh else None
     if made is None:
-        path = into / f"desired-{known.key if known else secrets.token_hex(16)}.parquet"
-        made = _made(engine, spec, base=base, path=path, invalid_into=invalid_into, seen=seen)
+        made = _made(
+            engine, spec, base=base, into=into, known=known, invalid_into=invalid_into, seen=seen
+        )
         if known:
             known.remember(made)
     elif made.invalid_rows:
@@ -137,11 +138,16 @@ def _made(
     spec: ListSpec,
     *,
     base: Path,
-    path: Path,
+    into: Path,
+    known: Inputs | None,
     invalid_into: Callable[[], Path],
     seen: Callable[[int, int | None], None],
 ) -> Made:
-    """Compile what is not remembered."""
+    """Compile what is not remembered.
+
+    The table is named after what was digested only where that is what was read: others may know
+    a table of that name, and a gap to it.
+    """
     with engine.turn(), engine.session(ordered=False) as session, engine.draft() as draft:
         intake = Intake(spec.contacts, spec.sources, base=base, seen=seen)
         judge(session, spec, intake, draft=draft)
@@ -151,8 +157,10 @@ def _made(
         if aside:
             _write_invalid(session, aside)
             problems += findings.of_invalid(session, spec, invalid=invalid, read=read, path=aside)
+        same = known and known.read_as(intake.readings)
+        name = known.key if known and same else secrets.token_hex(16)
         return Made(
-            table=_kept(engine, session, path),
+            table=_kept(engine, session, into / f"desired-{name}.parquet"),
             read=read,
             invalid=invalid,
             merged=merged,

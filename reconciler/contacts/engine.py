@@ -29,6 +29,9 @@ _BLOCK: Final = 64
 _AT_ONCE: Final = 2
 """Pieces of work over whole lists at a time."""
 
+_PART: Final = re.compile(r"reconciler-[0-9a-f]{8}")
+"""What our parts of a spill folder are called: all else in it is somebody else's."""
+
 _INNER: Final = re.compile(r'"exception_message":"(?P<message>(?:[^"\\]|\\.)*)"')
 
 _SETTINGS: Final = """
@@ -185,12 +188,12 @@ def _own_part(spill: Path) -> _Part:
     """Clear away what dead processes left, and make a part of our own."""
     try:
         spill.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in sorted(path for path in spill.iterdir() if path.is_dir()):
+        for left in sorted(path for path in spill.iterdir() if _PART.fullmatch(path.name)):
             part = _Part(folder=left, lock=_lock(spill, left.name))
             with suppress(Timeout):
                 part.lock.acquire()
                 part.remove()
-        name = secrets.token_hex(4)
+        name = f"reconciler-{secrets.token_hex(4)}"
         own = _Part(folder=spill / name, lock=_lock(spill, name))
         own.lock.acquire()
         own.folder.mkdir(mode=0o700)

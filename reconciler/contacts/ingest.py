@@ -5,6 +5,7 @@ stands here too. It never judges whether a list was read completely, and never d
 that it cannot read: such a row is opaque.
 """
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -47,7 +48,7 @@ WITH tidied AS (
         CASE WHEN version > {_LATEST} THEN {_LATEST} ELSE version END AS version
     FROM stream),
 identifiers AS (
-    SELECT *, written AND until IS NULL AS unreadable,
+    SELECT *, bare_phone(phone) AS dialled, written AND until IS NULL AS unreadable,
         part > 0 AND email IS NOT NULL AND phone IS NOT NULL AS joined,
         CASE WHEN part = 2 THEN phone ELSE coalesce(email, phone) END AS spelling,
         CASE
@@ -59,7 +60,7 @@ identifiers AS (
 found AS (
     SELECT *, CASE channel
         WHEN 'email' THEN email_address(email)
-        WHEN 'phone' THEN phone_address(phone) END AS found
+        WHEN 'phone' THEN phone_address(dialled) END AS found
     FROM identifiers)
 SELECT CASE WHEN NOT unreadable THEN found END AS address, channel, reason, until, version,
     spelling, CASE WHEN joined THEN number END AS pair, unreadable OR found IS NULL AS opaque,
@@ -120,11 +121,13 @@ WHERE (until IS NULL OR until > $as_of) AND hash(address) IN (FROM shared)
 def ingest(engine: Engine, pages: Iterable[pa.Table], *, region: str | None, into: Path) -> Table:
     """Turn a list's pages into its observed table.
 
-    The file is named by a digest of all it holds, so equal lists share one file, in whatever
-    order and pages they were read. A contact with two identifiers becomes two rows of one
-    ``pair``; where only one of them can be normalised, the other is an opaque row of that pair.
-    A contact whose end cannot be read is opaque, and its ``shadow`` says whose it is: a write to
-    that address would end it at a time that nobody compared.
+    Equal lists have equal digests, in whatever order and pages they were read. Their files may
+    differ, in the order of rows and in what numbers pairs have; each has a name of its own then,
+    since somebody may be looking at the other one, and it never changes. A contact with two
+    identifiers becomes two rows of one ``pair``; where only one of them can be normalised, the
+    other is an opaque row of that pair. A contact whose end cannot be read is opaque, and its
+    ``shadow`` says whose it is: a write to that address would end it at a time that nobody
+    compared.
 
     Args:
         engine: an open engine.
@@ -145,9 +148,16 @@ def ingest(engine: Engine, pages: Iterable[pa.Table], *, region: str | None, int
                 rows = scalar(session, _OBSERVED, into=str(held))
             source = "read_parquet($path)"
             digest = engine.fold(session, _CONTENT, source, path=literal(held))
-            path = into / f"observed-{digest}.parquet"
+            path = _named(held, digest, into)
             held.replace(path)  # not put on disk: its bytes are compared when it is used again
     return Table(path=path, rows=rows, digest=digest)
+
+
+def _named(held: Path, digest: str, into: Path) -> Path:
+    """Return the name of a table: after its content, and after the very bytes of its file."""
+    with held.open("rb") as file:
+        written_so = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    return into / f"observed-{digest}-{written_so}.parquet"
 
 
 def _numbered(pages: Iterable[pa.Table]) -> Iterator[Any]:
@@ -162,9 +172,9 @@ def _numbered(pages: Iterable[pa.Table]) -> Iterator[Any]:
 def empty(engine: Engine, into: Path) -> Table:
     """Return the observed table of a list without contacts."""
     digest = engine.pseudonym("0:0:0")
-    path = into / f"observed-{digest}.parquet"
-    with engine.session() as session, written(path) as held:
+    with engine.session() as session, written(into / "observed.parquet") as held:
         session.execute(_EMPTY, {"into": str(held)})
+        path = _named(held, digest, into)
         held.replace(path)
     return Table(path=path, rows=0, digest=digest)
 

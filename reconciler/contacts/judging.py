@@ -27,7 +27,8 @@ _JUDGED: Final = f"""
 COPY (
 WITH tidied AS (
   SELECT part, line, fault, text, file, feed,
-    email, phone, is_there(email) AS mailed, is_there(phone) AS called,
+    email, is_there(email) AS mailed,
+    phone, is_there(phone) AS called, bare_phone(phone) AS dialled,
     CASE WHEN reason IN {REASONS} THEN reason
       ELSE upper(coalesce(tidy(reason), getvariable('default_reason'))) END AS reason,
     CASE WHEN coalesce(until, '') = '' THEN getvariable('default_until')
@@ -65,7 +66,7 @@ identifiers AS (
 addressed AS (
   SELECT *, CASE channel
     WHEN 'email' THEN email_address(email)
-    WHEN 'phone' THEN phone_address(phone) END AS address
+    WHEN 'phone' THEN phone_address(dialled) END AS address
   FROM identifiers),
 coded AS (
   SELECT *, CASE

@@ -8,7 +8,7 @@ asked anew each time. A file that is damaged, or a note that cannot be read, is 
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -87,12 +87,16 @@ class Inputs:
         except (OSError, AttributeError, KeyError, TypeError, ValueError):
             return None
 
+    def read_as(self, readings: Iterable[Reading]) -> bool:
+        """Whether what was read is what was digested before: files may be written meanwhile."""
+        return tuple(reading.sha256 for reading in readings) == self.sha256
+
     def remember(self, made: Made) -> None:
         """Keep what compiling came to, unless it failed or a file was another one by then.
 
         A full disk costs the memory, not the run.
         """
-        if made.problems or tuple(reading.sha256 for reading in made.readings) != self.sha256:
+        if made.problems or not self.read_as(made.readings):
             return
         with suppress(OSError):
             if made.invalid_rows:

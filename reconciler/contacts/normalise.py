@@ -5,9 +5,11 @@ only the rest goes through the libraries, once per distinct value of a block. SQ
 anything else than the functions in ``singly``.
 """
 
+import re
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import Any, Final
 
 import duckdb
@@ -28,10 +30,15 @@ from reconciler.contacts.singly import (
 
 __all__ = ["BLANK", "RULES", "email_address", "phone_address", "register"]
 
+_SHORT: Final = 64
+"""Characters; in so few nothing about an email is too long, whatever its domain becomes."""
+
 _LOCAL: Final = "[A-Za-z0-9!#$%&''*+/=?^_`{|}~-]+"
 _LABEL: Final = "[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*"
 _EMAIL: Final = rf"{_LOCAL}(?:\.{_LOCAL})*@(?:{_LABEL}\.)+(?:[A-Za-z0-9]+-)*[A-Za-z0-9]*[A-Za-z]"
 """An address in ASCII, but for one with two hyphens in a row: its domain may be Punycode."""
+
+_PLAIN_LOCAL: Final = re.compile(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*")
 
 _MACROS: Final = rf"""
 CREATE MACRO tidy(written) AS CASE
@@ -64,6 +71,9 @@ CREATE MACRO end_seconds(written) AS CASE
   WHEN regexp_full_match(written,
     '[1-9]\d{{3}}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\dZ')
   THEN CAST(epoch(try_cast(written AS TIMESTAMP)) AS BIGINT)
+  WHEN regexp_full_match(written,
+    '[1-9]\d{{3}}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d[+-](?:0\d|1[0-4]):[0-5]\d')
+  THEN CAST(epoch(try_cast(written AS TIMESTAMPTZ)) AS BIGINT)
   WHEN regexp_full_match(written, '[1-9]\d{{3}}-\d\d-\d\d')
   THEN CAST(epoch(try_cast(written AS TIMESTAMP)) AS BIGINT) + 86399
   WHEN regexp_full_match(written, '[A-Za-z]*') THEN NULL
@@ -71,9 +81,16 @@ CREATE MACRO end_seconds(written) AS CASE
 
 CREATE MACRO is_naive(written) AS CASE
   WHEN written IS NULL OR ends_with(written, 'Z')
-    OR regexp_full_match(written, '\d{{4}}-\d\d-\d\d|[A-Za-z]*')
+    OR regexp_full_match(written,
+      '\d{{4}}-\d\d-\d\d(?:T\d\d:\d\d:\d\d[+-]\d\d:\d\d)?|[A-Za-z]*')
   THEN false
   ELSE slow_is_naive(written) END;
+
+CREATE MACRO bare_phone(written) AS CASE
+  WHEN strlen(written) <> length(written) THEN tidy(written)
+  WHEN starts_with(written, 'tel:') AND regexp_full_match(written, 'tel:[0-9+() /-]*')
+  THEN substring(written, 5)
+  ELSE written END;
 
 CREATE MACRO is_duration(written) AS CASE
   WHEN regexp_full_match(written, '(?s)[!-~].*') THEN starts_with(written, 'P')
@@ -144,6 +161,8 @@ def register(session: duckdb.DuckDBPyConnection, *, region: str | None) -> None:
       a bare date is the end of its day.
     * ``duration_end(start BIGINT, VARCHAR) -> BIGINT``: ``start`` plus an ISO 8601 duration.
     * ``is_naive(VARCHAR)``, ``is_duration(VARCHAR) -> BOOLEAN``: how a time was written.
+    * ``bare_phone(VARCHAR) -> VARCHAR``: what has the same ``phone_address`` and is more often
+      found out without the library: no foreign blanks at the ends, no scheme.
     * ``tidy(VARCHAR) -> VARCHAR``: without blanks at both ends, NULL where nothing is left.
     * ``is_there(VARCHAR) -> BOOLEAN``: whether ``tidy`` leaves anything, at a third of its cost.
 
@@ -223,7 +242,22 @@ def _blockwise(one: Callable[..., object], kind: Any) -> Callable[..., Any]:
 
 
 def _emails(written: Any) -> Any:
-    return _blockwise(email_address, pa.string())(written)
+    return _blockwise(_email_address, pa.string())(written)
+
+
+def _email_address(written: str) -> str | None:
+    """Return what ``email_address`` does; a domain is looked at once, and many share one."""
+    local, _, domain = written.strip(BLANK).rpartition("@")
+    if len(written) > _SHORT or not _PLAIN_LOCAL.fullmatch(local):
+        return email_address(written)
+    known = _domain(domain)
+    return f"{local.lower()}@{known}" if known else None
+
+
+@lru_cache(65_536)
+def _domain(written: str) -> str | None:
+    found = email_address(f"a@{written}")
+    return found.removeprefix("a@") if found else None
 
 
 def _phones(written: Any, region: Any) -> Any:

@@ -251,6 +251,19 @@ def test_what_a_killed_process_spilled_is_gone_at_the_next_start(tmp_path: Path)
     assert [] == [*tmp_path.iterdir()]
 
 
+def test_nothing_else_that_stands_where_we_spill_is_touched(tmp_path: Path) -> None:
+    """It may be a folder for the temporary files of everybody, or somebody's own."""
+    theirs = [tmp_path / name / "thesis.txt" for name in ("precious", ".ssh", "deadbeef")]
+    for path in theirs:
+        path.parent.mkdir()
+        path.write_text("years of work")
+
+    with Engine(key=b"k" * 32, spill=tmp_path):
+        pass
+
+    assert sorted(theirs) == sorted(path for path in tmp_path.rglob("*") if path.is_file())
+
+
 # ---------------------------------------------------------------- full and read-only disks
 
 

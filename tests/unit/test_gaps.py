@@ -129,7 +129,7 @@ def test_of_other_tables_nothing_is_known(engine: Engine, tmp_path: Path, field:
     other: Any = (True, True, "")
     if field != "ways":
         held = getattr(asked, field)
-        other = replace(held, path=held.path.with_name("other.parquet"))
+        other = replace(held, path=held.path.with_name("other.parquet"), digest="other")
 
     found = replace(asked, **{field: other}).recall(tmp_path / "again.parquet")
 

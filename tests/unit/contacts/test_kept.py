@@ -188,6 +188,28 @@ def test_what_is_damaged_is_made_anew(
     assert 3 == len(table_rows(again.table))
 
 
+def test_a_file_written_meanwhile_takes_nobody_s_place(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table's name says what was digested, and gaps to it are known by that name."""
+    given: dict[str, Any] = {"sources": (source(csv_file(tmp_path, "a@example.com,,DNC,,")),)}
+    first = compiled(engine, tmp_path, **given)
+    note(tmp_path).unlink()
+
+    def late(*args: Any, **rest: Any) -> None:
+        csv_file(tmp_path, "z@example.com,,DNC,,")
+        judge(*args, **rest)
+
+    monkeypatch.setattr("reconciler.contacts.compile.judge", late)
+
+    other = compiled(engine, tmp_path, **given)
+
+    assert [["a@example.com"], ["z@example.com"]] == [
+        [row["address"] for row in table_rows(made.table)] for made in (first, other)
+    ]
+    assert not list((tmp_path / "cache").glob("desired-*.json"))
+
+
 def test_errors_are_not_remembered(engine: Engine, tmp_path: Path, reads: list[str]) -> None:
     """They are told again each time, with their places."""
     path = csv_file(tmp_path, "nobody,,DNC,,")
