@@ -4,7 +4,8 @@ A read is complete or not, never in between, and a failed read is never an empty
 writes to the service.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -69,7 +70,8 @@ def _once(run: Run, reader: Reader, before: RemoteList, *, key: str, region: str
     task = f"{key}: reading the service"
     walk = _Walk(announced=before.count, seen=lambda rows: run.progress(task, rows, before.count))
     into = private(run.cache)
-    table = ingest(run.engine, walk.over(reader, before.id), region=region, into=into)
+    with closing(walk.over(reader, before.id)) as pages:  # or threads may go on fetching them
+        table = ingest(run.engine, pages, region=region, into=into)
     after = reader.get(before.id)
     versioned = reader.capabilities.versioned
     doubt = walk.failure or _doubt(walk, before, after, versioned=versioned)
@@ -90,7 +92,7 @@ class _Walk:
     versions: set[str] = field(default_factory=set)
     failure: str = ""
 
-    def over(self, reader: Reader, list_id: str) -> Iterator[pa.Table]:
+    def over(self, reader: Reader, list_id: str) -> Generator[pa.Table, None, None]:
         """Yield the pages' contacts; a failure ends the walk and is kept, not lost."""
         try:
             for page in reader.pages(list_id):

@@ -45,16 +45,21 @@ class Told:
     capabilities: Capabilities = LISTS
     walked: int = 0
     shown: int = 0
+    left: int = 0
+    """Walks that have ended, or were ended."""
 
     def pages(self, _list_id: str) -> Iterator[Page]:
         """Show the pages of this walk."""
         walk = self.walks[min(self.walked, len(self.walks) - 1)]
         self.walked += 1
-        for each in walk:
-            if isinstance(each, Exception):
-                raise each
-            self.shown += 1
-            yield each
+        try:
+            for each in walk:
+                if isinstance(each, Exception):
+                    raise each
+                self.shown += 1
+                yield each
+        finally:
+            self.left += 1
 
     def get(self, _list_id: str) -> RemoteList:
         """Show the metadata."""
@@ -273,3 +278,14 @@ def test_without_its_metadata_nothing_can_be_said_of_a_list(run: Run) -> None:
 
     with pytest.raises(ServiceError):
         reading(run, service)
+
+
+def test_an_engine_that_fails_ends_the_walk(run: Run) -> None:
+    """Nobody goes on fetching pages that nobody will read."""
+    odd = replace(WHOLE[1], contacts=pa.table({"strange": [1]}))
+    service = Told([(WHOLE[0], odd, page())])
+
+    with pytest.raises(Exception, match="email"):
+        reading(run, service)
+
+    assert (1, 1) == (service.walked, service.left)
