@@ -283,6 +283,7 @@ def _read_back(work: Work) -> None:
         why, code = doubtful(again)
         work.note("ReadBack", Status.FAILED, detail=why, code=code)
         return
+    work.shelf.remember(again.remote, again.table, now=work.run.clock())
     spending.look(work, again)
     size = again.remote.count if again.remote.count is not None else again.table.rows
     found = {**verified(work, again), "of its settings": forgotten(again.remote, work)}

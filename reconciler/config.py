@@ -25,6 +25,8 @@ _OURS: Final = ("runs", "ledger", "cache", "locks", "spill", "pseudonym.key", "s
 _OTHERS: Final = 0o077
 """The rights of everybody but the owner."""
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([KMGT])(i?))?B", re.IGNORECASE)
+_LEAST_MEMORY: Final = 16_000_000
+"""Bytes; in less the engine cannot work at all."""
 _POWERS: Final = " KMGT"
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 
@@ -66,12 +68,24 @@ def installation(root: Path, *, state: Path | None = None) -> Installation:
     return Installation(
         state=folder,
         pseudonym_key=os.environ.get("RECONCILER_PSEUDONYM_KEY", ""),
-        memory=memory if memory and _bytes("RECONCILER_MEMORY_LIMIT", memory) else "1GB",
+        memory=_enough(memory) if memory else "1GB",
         spill=Path(spill).absolute() if spill else None,
         cache_limit=_bytes(
             "RECONCILER_CACHE_LIMIT", os.environ.get("RECONCILER_CACHE_LIMIT") or "20GB"
         ),
     )
+
+
+def _enough(memory: str) -> str:
+    """Return how much memory the engine may use, as it was given.
+
+    Raises:
+        SettingError: it is no size, or too small to begin with.
+    """
+    if _bytes("RECONCILER_MEMORY_LIMIT", memory) < _LEAST_MEMORY:
+        least = _LEAST_MEMORY // 1_000_000
+        raise SettingError(f"RECONCILER_MEMORY_LIMIT is {memory!r}; expected {least}MB or more")
+    return memory
 
 
 def _bytes(name: str, given: str) -> int:

@@ -200,7 +200,7 @@ def _own_part(spill: Path) -> _Part:
     except OSError as error:
         raise EngineError(
             f"the spill folder {spill} cannot be used: {error.strerror}",
-            hint="choose a state directory that can be written: --state-dir DIR",
+            hint="choose one that can be written: RECONCILER_SPILL_DIR, or --state-dir DIR",
         ) from error
     return own
 
@@ -222,7 +222,8 @@ def translated() -> Iterator[None]:
     except duckdb.OutOfMemoryException as error:
         raise EngineError(
             "the contact engine ran out of memory or of room to spill",
-            hint="raise RECONCILER_MEMORY_LIMIT, or free disk space below the state directory",
+            hint="raise RECONCILER_MEMORY_LIMIT, or free disk space where it spills "
+            "(RECONCILER_SPILL_DIR, else the state directory)",
         ) from error
     except duckdb.IOException as error:
         raise EngineError(

@@ -42,13 +42,13 @@ COPY (
 WITH tidied AS (
     SELECT part, number,
         CASE WHEN is_there(email) THEN email END AS email,
-        CASE WHEN is_there(phone) THEN phone END AS phone,
+        CASE WHEN is_there(phone) THEN phone END AS phone, bare_phone(phone) AS dialled,
         CASE WHEN is_there(reason) THEN reason END AS reason,
         end_seconds(until) AS until, is_there(until) AS written,
         CASE WHEN version > {_LATEST} THEN {_LATEST} ELSE version END AS version
     FROM stream),
 identifiers AS (
-    SELECT *, bare_phone(phone) AS dialled, written AND until IS NULL AS unreadable,
+    SELECT *, gapless_phone(dialled) AS gapless, written AND until IS NULL AS unreadable,
         part > 0 AND email IS NOT NULL AND phone IS NOT NULL AS joined,
         CASE WHEN part = 2 THEN phone ELSE coalesce(email, phone) END AS spelling,
         CASE
@@ -60,7 +60,7 @@ identifiers AS (
 found AS (
     SELECT *, CASE channel
         WHEN 'email' THEN email_address(email)
-        WHEN 'phone' THEN phone_address(dialled) END AS found
+        WHEN 'phone' THEN dialled_address(dialled, gapless) END AS found
     FROM identifiers)
 SELECT CASE WHEN NOT unreadable THEN found END AS address, channel, reason, until, version,
     spelling, CASE WHEN joined THEN number END AS pair, unreadable OR found IS NULL AS opaque,

@@ -60,13 +60,14 @@ timed AS (
       WHEN NOT endless AND ends IS NULL THEN 'SPEC-112' END AS wrong
   FROM ended),
 identifiers AS (
-  SELECT *, CASE WHEN part < 2 AND mailed THEN 'email' WHEN called THEN 'phone' END AS channel
+  SELECT *, gapless_phone(dialled) AS gapless,
+    CASE WHEN part < 2 AND mailed THEN 'email' WHEN called THEN 'phone' END AS channel
   FROM timed
   WHERE part = 0 OR part = 1 AND (mailed OR NOT called) OR part = 2 AND called),
 addressed AS (
   SELECT *, CASE channel
     WHEN 'email' THEN email_address(email)
-    WHEN 'phone' THEN phone_address(dialled) END AS address
+    WHEN 'phone' THEN dialled_address(dialled, gapless) END AS address
   FROM identifiers),
 coded AS (
   SELECT *, CASE

@@ -40,6 +40,10 @@ _EMAIL: Final = rf"{_LOCAL}(?:\.{_LOCAL})*@(?:{_LABEL}\.)+(?:[A-Za-z0-9]+-)*[A-Z
 
 _PLAIN_LOCAL: Final = re.compile(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*")
 
+_GAPLESS: Final = """replace(replace(replace(replace(replace(replace(
+  {}, ' ', ''), '-', ''), '.', ''), '(', ''), ')', ''), '/', '')"""
+"""Without what may stand between digits; ``translate`` takes twice as long."""
+
 _MACROS: Final = rf"""
 CREATE MACRO tidy(written) AS CASE
   WHEN regexp_full_match(written, '[!-~]+(?: +[!-~]+)*') THEN written
@@ -92,6 +96,8 @@ CREATE MACRO bare_phone(written) AS CASE
   THEN substring(written, 5)
   ELSE written END;
 
+CREATE MACRO gapless_phone(written) AS {_GAPLESS.format("written")};
+
 CREATE MACRO is_duration(written) AS CASE
   WHEN regexp_full_match(written, '(?s)[!-~].*') THEN starts_with(written, 'P')
   ELSE starts_with(tidy(written), 'P') END;
@@ -101,10 +107,6 @@ CREATE MACRO knows_texts() AS true;
 """Of each the likeliest case first, and a test that costs least. An argument is evaluated again
 in every case, so it should be a column. In 64 characters no part of a domain is too long, and no
 number is."""
-
-_GAPLESS: Final = """replace(replace(replace(replace(replace(replace(
-  {}, ' ', ''), '-', ''), '.', ''), '(', ''), ')', ''), '/', '')"""
-"""Without what may stand between digits; ``translate`` takes twice as long."""
 
 _PHONES: Final = r"""
 CREATE MACRO foreign_phone_{name}(bare, written) AS CASE
@@ -117,14 +119,14 @@ CREATE MACRO national_phone_{name}(dialled, written) AS CASE
   WHEN regexp_full_match(dialled, '{none}') THEN NULL
   ELSE slow_phone_address(written, getvariable('region')) END;
 
-CREATE MACRO phone_address_{name}(written) AS CASE
+CREATE MACRO phone_address_{name}(written, gapless) AS CASE
   WHEN written IS NULL THEN NULL
   WHEN strlen(written) > 64 THEN slow_phone_address(written, getvariable('region'))
   WHEN regexp_full_match(written, '{canonical}') THEN written
   {own}
   WHEN regexp_full_match(written, '{international}') THEN foreign_phone_{name}(
-    CASE WHEN contains(written, '+') THEN {gapless}
-    ELSE '+' || substring({gapless}, {abroad} + 1) END, written)
+    CASE WHEN contains(written, '+') THEN gapless
+    ELSE '+' || substring(gapless, {abroad} + 1) END, written)
   {national}
   WHEN regexp_full_match(written, '{none}') THEN NULL
   WHEN regexp_full_match(written, '[\x00-\x7f]*')
@@ -145,7 +147,10 @@ _EXTENSION_GONE: Final = """
 """No letters stand before an extension; a pattern would be compiled in each case again."""
 
 _CHOSEN: Final = """
-CREATE OR REPLACE TEMP MACRO phone_address(written) AS phone_address_{name}(written)
+CREATE OR REPLACE TEMP MACRO dialled_address(written, gapless) AS
+  phone_address_{name}(written, gapless);
+CREATE OR REPLACE TEMP MACRO phone_address(written) AS
+  phone_address_{name}(written, gapless_phone(written))
 """
 """A session has one region, and macros are quick to name and slow to make."""
 
@@ -161,6 +166,8 @@ def register(session: duckdb.DuckDBPyConnection, *, region: str | None) -> None:
       a bare date is the end of its day.
     * ``duration_end(start BIGINT, VARCHAR) -> BIGINT``: ``start`` plus an ISO 8601 duration.
     * ``is_naive(VARCHAR)``, ``is_duration(VARCHAR) -> BOOLEAN``: how a time was written.
+    * ``dialled_address(VARCHAR, VARCHAR) -> VARCHAR``: the same of a column and of what
+      ``gapless_phone`` makes of it, in a column too: what stands in columns is made once.
     * ``bare_phone(VARCHAR) -> VARCHAR``: what has the same ``phone_address`` and is more often
       found out without the library: no foreign blanks at the ends, no scheme.
     * ``tidy(VARCHAR) -> VARCHAR``: without blanks at both ends, NULL where nothing is left.
@@ -199,18 +206,19 @@ def _knows(session: duckdb.DuckDBPyConnection, name: str) -> bool:
 def _phone_macros(name: str, region: str) -> str:
     """Return the macros of what is certain of a region's phone numbers."""
     rules = dialling.rules(region)
-    own, *national = [_when(rule, "written") for rule in rules.national] or [""]
+    own, *national = [_when(rule, "written", "gapless") for rule in rules.national] or [""]
     return _PHONES.format(
         name=name,
         canonical=rules.canonical,
         own=own,
         international=rules.international,
         abroad=rules.abroad,
-        gapless=_GAPLESS.format("written"),
-        world="\n  ".join(_when(rule, "bare") for rule in rules.world),
+        world="\n  ".join(_when(rule, "bare", "bare") for rule in rules.world),
         impossible=rules.impossible,
         national="\n  ".join(national),
-        extended_national="\n  ".join(_when(rule, "dialled") for rule in rules.national),
+        extended_national="\n  ".join(
+            _when(rule, "dialled", _GAPLESS.format("dialled")) for rule in rules.national
+        ),
         none=rules.none,
         worded=dialling.WORDED,
         extended=dialling.EXTENDED,
@@ -218,10 +226,9 @@ def _phone_macros(name: str, region: str) -> str:
     )
 
 
-def _when(rule: dialling.Rule, text: str) -> str:
-    """Return a rule as a case of ``text``."""
+def _when(rule: dialling.Rule, text: str, digits: str) -> str:
+    """Return a rule as a case of ``text``, whose digits are ``digits``."""
     also = f" AND regexp_full_match({text}, '{rule.also}')" if rule.also else ""
-    digits = _GAPLESS.format(text)
     rest = f"substring({digits}, {rule.cut + 1})" if rule.cut else digits
     return f"WHEN regexp_full_match({text}, '{rule.pattern}'){also} THEN '{rule.put}' || {rest}"
 

@@ -277,3 +277,11 @@ def test_where_to_spill_is_a_setting(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("RECONCILER_SPILL_DIR", str(tmp_path / "fast"))
 
     assert tmp_path / "fast" == installation(tmp_path / "specs").spill
+
+
+def test_too_little_memory_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In less the engine cannot begin."""
+    monkeypatch.setenv("RECONCILER_MEMORY_LIMIT", "15MB")
+
+    with pytest.raises(SettingError, match="is '15MB'; expected 16MB or more"):
+        installation(tmp_path / "specs")

@@ -109,7 +109,8 @@ def seen(
     doubts: Mapping[str, str] | None = None,
 ) -> Observed:
     """Look at the service."""
-    look = Look(run=run, as_of=as_of, known=known or {}, fresh=fresh, **doubts or {})
+    told: dict[str, Any] = {**(doubts or {})}
+    look = Look(run=run, as_of=as_of, known=known or {}, fresh=fresh, **told)
     way: Any = (lambda _: reader) if isinstance(reader, World) else reader
     return observe(wanted, reader=way, look=look)
 
