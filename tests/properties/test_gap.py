@@ -332,14 +332,14 @@ def test_a_batch_holds_no_address_twice_and_couples_whole(
 def test_the_order_in_which_a_list_is_read_changes_nothing(
     engine: Engine, folder: Path, world: World, data: st.DataObject
 ) -> None:
-    """Neither the observed table, nor any part of the gap."""
+    """Neither what the observed table holds, nor any part of the gap."""
     shuffled = data.draw(st.permutations(world.observed))
 
     one = observe(engine, folder, world.observed)
     other = ingest.ingest(engine, (page([each]) for each in shuffled), region="US", into=folder)
     gaps = [gap_of(engine, folder, world, held) for held in (world.observed, shuffled)]
 
-    assert one == other
+    assert (one.rows, one.digest) == (other.rows, other.digest)
     assert rows(gaps[0].rows) == rows(gaps[1].rows)
     digests = [{op: part.digest for op, part in gap.parts.items()} for gap in gaps]
     assert digests[0] == digests[1]
