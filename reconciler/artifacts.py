@@ -6,7 +6,6 @@ It never changes a file that is there.
 """
 
 import getpass
-import hashlib
 import os
 import platform
 import re
@@ -197,16 +196,6 @@ def replace(path: Path, data: bytes) -> Path:
         with suppress(OSError):
             draft.unlink()
     return path
-
-
-def sha256(path: Path) -> str:
-    """Return the sha256 of a file's bytes, as hex.
-
-    Raises:
-        OSError: it cannot be read; what that means is the caller's to say.
-    """
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def dumps(content: object) -> bytes:

@@ -18,9 +18,9 @@ from typing import Any, Final
 import orjson
 
 from reconciler import disk
-from reconciler.artifacts import sha256
 from reconciler.contacts.normalise import RULES
 from reconciler.model import RemoteList, Table
+from reconciler.regular import sha256
 from reconciler.times import parse_time, zulu
 
 _MAX_AGE: Final = timedelta(hours=24)

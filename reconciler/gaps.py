@@ -19,12 +19,12 @@ from typing import Any, Final
 import orjson
 
 from reconciler import disk
-from reconciler.artifacts import sha256
 from reconciler.contacts.compare import next_end
 from reconciler.contacts.engine import Engine
 from reconciler.contacts.ingest import seconds
-from reconciler.contacts.kept import link
-from reconciler.model import Gap, Op, Sample, Table
+from reconciler.contacts.kept import link, sample
+from reconciler.model import Gap, Op, Table
+from reconciler.regular import sha256
 
 _FORMAT: Final = 1
 """Goes up whenever a gap would come out differently from the same tables."""
@@ -129,7 +129,7 @@ def _table(table: Table) -> dict[str, object]:
 def _gap(told: Mapping[str, Any], path: Path) -> Gap:
     endless = told["endless_missing"]
     parts = {Op(op): Table(path=path, **part) for op, part in told["parts"].items()}
-    samples = {Op(op): tuple(map(_sample, rows)) for op, rows in told["samples"].items()}
+    samples = {Op(op): tuple(map(sample, rows)) for op, rows in told["samples"].items()}
     return Gap(
         rows=Table(path=path, **told["rows"]),
         parts=MappingProxyType(parts),
@@ -137,8 +137,3 @@ def _gap(told: Mapping[str, Any], path: Path) -> Gap:
         samples=MappingProxyType(samples),
         **told["counts"],
     )
-
-
-def _sample(row: dict[str, Any]) -> Sample:
-    until = row.pop("until")
-    return Sample(until=until and datetime.fromisoformat(until), **row)

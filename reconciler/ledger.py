@@ -16,9 +16,10 @@ from typing import Any, Final
 
 import orjson
 
-from reconciler.artifacts import NameTakenError, Run, dumps, private, sha256, write_once
+from reconciler.artifacts import NameTakenError, Run, dumps, private, write_once
 from reconciler.errors import EvidenceError
 from reconciler.model import RELEASE_AHEAD, Overrides
+from reconciler.regular import sha256
 from reconciler.times import parse_time
 
 FORMAT: Final = 1

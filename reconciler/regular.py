@@ -5,6 +5,7 @@ It reads nothing into memory beyond a bound, and knows nothing of what a file is
 """
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Callable
@@ -54,6 +55,16 @@ def read(path: Path, *, limit: int) -> bytes:
     if not left:
         raise OSError(errno.EFBIG, f"it is larger than {limit:,} bytes")
     return b"".join(parts)
+
+
+def sha256(path: Path) -> str:
+    """Return the sha256 of a regular file's bytes, as hex.
+
+    Raises:
+        OSError: as ``opened``; what that means is the caller's to say.
+    """
+    with opened(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def odd(path: Path) -> str:

@@ -5,7 +5,6 @@ stands here too. It never judges whether a list was read completely, and never d
 that it cannot read: such a row is opaque.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from reconciler.contacts.engine import Engine
 from reconciler.contacts.passing import passing
 from reconciler.errors import STATE_HINT, EngineError
 from reconciler.model import Table
+from reconciler.regular import sha256
 
 FOREVER: Final = 9_223_372_036_854_775_807
 """No end, where ends are compared; it never reaches a file."""
@@ -155,9 +155,7 @@ def ingest(engine: Engine, pages: Iterable[pa.Table], *, region: str | None, int
 
 def _named(held: Path, digest: str, into: Path) -> Path:
     """Return the name of a table: after its content, and after the very bytes of its file."""
-    with held.open("rb") as file:
-        written_so = hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    return into / f"observed-{digest}-{written_so}.parquet"
+    return into / f"observed-{digest}-{sha256(held)[:16]}.parquet"
 
 
 def _numbered(pages: Iterable[pa.Table]) -> Iterator[Any]:

@@ -73,13 +73,13 @@ class Inputs:
             held = {table.path: note["sha256"]}
             if note["invalid_sha256"]:
                 held[self._rows] = note["invalid_sha256"]
-            if any(_sha256(path) != sha256 for path, sha256 in held.items()):
+            if any(regular.sha256(path) != found for path, found in held.items()):
                 return None
             for path in (self._note, *held):
                 os.utime(path)
             return Made(
                 table=table,
-                samples={name: tuple(map(_sample, rows)) for name, rows in note["samples"].items()},
+                samples={name: tuple(map(sample, rows)) for name, rows in note["samples"].items()},
                 readings=tuple(map(_reading, note["readings"])),
                 invalid_rows=self._rows if note["invalid_sha256"] else None,
                 **note["counts"],
@@ -104,8 +104,8 @@ class Inputs:
             note = {
                 "file": made.table.path.name,
                 "table": {"rows": made.table.rows, "digest": made.table.digest},
-                "sha256": _sha256(made.table.path),
-                "invalid_sha256": _sha256(self._rows) if made.invalid_rows else "",
+                "sha256": regular.sha256(made.table.path),
+                "invalid_sha256": regular.sha256(self._rows) if made.invalid_rows else "",
                 "counts": {name: getattr(made, name) for name in _COUNTS},
                 "samples": {
                     name: [asdict(row) for row in rows] for name, rows in made.samples.items()
@@ -185,12 +185,8 @@ def _inline(contacts: tuple[InlineContact, ...]) -> Iterator[bytes]:
         yield orjson.dumps(asdict(contact), option=orjson.OPT_APPEND_NEWLINE)
 
 
-def _sha256(path: Path) -> str:
-    with regular.opened(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sample(row: dict[str, Any]) -> Sample:
+def sample(row: dict[str, Any]) -> Sample:
+    """Return a sample as a note holds it."""
     until = row.pop("until")
     return Sample(until=until and datetime.fromisoformat(until), **row)
 

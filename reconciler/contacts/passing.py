@@ -12,9 +12,6 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-ALONE: Final = 0
-"""The ``part`` of a row whose contact has one identifier, or none."""
-
 _PART: Final = pa.field("part", pa.int8())
 
 

@@ -1,6 +1,5 @@
 """The contact files that a source's pattern names; their content is only ever hashed here."""
 
-import hashlib
 import itertools
 import re
 from collections.abc import Iterable, Iterator
@@ -77,8 +76,7 @@ def check_pin(files: tuple[Path, ...], sha256: str) -> None:
         said = f"sha256 pins one file, the pattern matches {len(files)}"
         raise SourceError(Code.SOURCE_PIN, said)
     try:
-        with regular.opened(files[0]) as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = regular.sha256(files[0])
     except OSError as error:
         raise SourceError(Code.SOURCE_PIN, f"the file cannot be read: {error.strerror}") from error
     if found != sha256.lower():
