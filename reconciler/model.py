@@ -36,10 +36,12 @@ __all__ = [
     "DesiredList",
     "Direction",
     "Drift",
+    "Ends",
     "Failure",
     "Feed",
     "Freeze",
     "Gap",
+    "Ground",
     "InlineContact",
     "Limits",
     "ListDrift",
@@ -74,6 +76,7 @@ __all__ = [
     "Status",
     "Suppress",
     "Table",
+    "Tally",
     "Tenant",
     "Unmanaged",
     "UpdateList",
@@ -494,6 +497,42 @@ class Op(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """How many contacts of one op have something in common that a reader asks for."""
+
+    op: Op
+    by: Literal["reason", "source"]
+    value: str
+    """The reason, or the file that declares them; empty for what is in none of the largest."""
+    contacts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Why contacts are let go or end earlier: one declared release, or exclusive ownership."""
+
+    op: Op
+    basis: str
+    contacts: int
+    source: str = ""
+    line: int = 0
+    """Where it is declared."""
+    ticket: str = ""
+    requested_by: str = ""
+    """Masked: whoever asks may ask for themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """When the contacts that a list suppresses come off it by themselves."""
+
+    days: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    """Contacts by the UTC date (ISO 8601) of their end, in order, as far as a year ahead."""
+    later: int = 0
+    endless: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
     """The difference between one observed and one desired table, by direction.
 
@@ -525,6 +564,12 @@ class Gap:
     endless_missing: Table | None = None
     """The missing rows without an end: all that may be sent after an incomplete read."""
     samples: Mapping[Op, tuple[Sample, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    tallies: tuple[Tally, ...] = ()
+    """The gap's contacts by reason and by source, the largest first within each op."""
+    grounds: tuple[Ground, ...] = ()
+    """Why some are let go, as far as a table knows: basis and place; the first of them only."""
+    ends: Ends = Ends()
+    """Of the contacts that the observed table suppresses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -716,6 +761,8 @@ class ListPlan:
     """By which the list's national numbers are read."""
     batch_reason: str = ""
     feeds: tuple[Feed, ...] = ()
+    grounds: tuple[Ground, ...] = ()
+    """Why those are let go or shortened whom the actions let go; the first of them only."""
     notes: tuple[str, ...] = ()
     """What a reader should know and nobody has to decide."""
 
