@@ -23,10 +23,10 @@ from reconciler.contacts.compare import next_end
 from reconciler.contacts.engine import Engine
 from reconciler.contacts.ingest import seconds
 from reconciler.contacts.kept import link, sample
-from reconciler.model import Gap, Op, Table
+from reconciler.model import Ends, Gap, Ground, Op, Table, Tally
 from reconciler.regular import sha256
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 """Goes up whenever a gap would come out differently from the same tables."""
 
 
@@ -119,6 +119,13 @@ def _told(gap: Gap) -> dict[str, Any]:
         "parts": {str(op): _table(part) for op, part in gap.parts.items()},
         "endless_missing": endless and _table(endless),
         "samples": {str(op): [asdict(row) for row in rows] for op, rows in gap.samples.items()},
+        "tallies": [asdict(tally) for tally in gap.tallies],
+        "grounds": [asdict(ground) for ground in gap.grounds],
+        "ends": {
+            "days": dict(gap.ends.days),
+            "later": gap.ends.later,
+            "endless": gap.ends.endless,
+        },
     }
 
 
@@ -135,5 +142,8 @@ def _gap(told: Mapping[str, Any], path: Path) -> Gap:
         parts=MappingProxyType(parts),
         endless_missing=Table(path=path, **endless) if endless else None,
         samples=MappingProxyType(samples),
+        tallies=tuple(Tally(**{**one, "op": Op(one["op"])}) for one in told["tallies"]),
+        grounds=tuple(Ground(**{**one, "op": Op(one["op"])}) for one in told["grounds"]),
+        ends=Ends(**{**told["ends"], "days": MappingProxyType(told["ends"]["days"])}),
         **told["counts"],
     )

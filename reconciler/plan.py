@@ -10,9 +10,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final, assert_never
 
 from reconciler import drift
+from reconciler.masking import scrub
 from reconciler.model import (
     Action,
     Amend,
@@ -20,7 +22,9 @@ from reconciler.model import (
     Desired,
     DesiredList,
     Direction,
+    Ground,
     ListPlan,
+    ListSpec,
     Observed,
     ObservedList,
     Op,
@@ -37,6 +41,9 @@ from reconciler.policy import Case, judge
 
 _RELEASING: Final = frozenset({Direction.RELEASE, Direction.SETTINGS, Direction.ALL})
 _SETTING: Final = frozenset({Direction.SETTINGS, Direction.ALL})
+_LETS_GO: Final[Mapping[Op, type[Action]]] = MappingProxyType(
+    {Op.SHORTEN: Shorten, Op.RELEASE: Release}
+)
 _SUPPRESSING: Final = frozenset({Direction.SUPPRESS, Direction.ALL})
 
 
@@ -200,6 +207,7 @@ def _list_plan(
         region=desired.spec.defaults.region,
         batch_reason=desired.spec.batch_reason,
         feeds=desired.feeds,
+        grounds=tuple(_grounds(desired.spec, gap.grounds)),
         notes=tuple(_notes(case)),
     )
     return _resized(made)
@@ -240,6 +248,21 @@ def _letting_go(case: Case) -> Iterator[Action]:
         yield Release(rows=parts[Op.RELEASE])
 
 
+def _grounds(spec: ListSpec, known: tuple[Ground, ...]) -> Iterator[Ground]:
+    """Yield why contacts are let go, with what the declaration says of it."""
+    declared = {(one.place.path, one.place.line): one for one in spec.releases}
+    for ground in known:
+        one = declared.get((ground.source, ground.line))
+        if one:
+            ticket, asked_by = scrub(one.ticket), scrub(one.requested_by)
+            yield replace(ground, ticket=ticket, requested_by=asked_by)
+        else:  # owned: the whole list says why
+            place = spec.place
+            yield replace(
+                ground, source=ground.source or place.path, line=ground.line or place.line
+            )
+
+
 def _notes(case: Case) -> Iterator[str]:
     yield from case.desired.idle_releases
     if not case.desired.wanted:
@@ -263,8 +286,13 @@ def _parts(action: Action) -> bool:
 
 
 def _resized(listed: ListPlan) -> ListPlan:
-    """Return a list's plan with the size that its actions lead to."""
-    return replace(listed, size_after=listed.size_before + _suppressed(listed) - _released(listed))
+    """Return a list's plan with the size that its actions lead to, and why they let anybody go."""
+    kinds = {type(action) for action in listed.actions}
+    return replace(
+        listed,
+        size_after=listed.size_before + _suppressed(listed) - _released(listed),
+        grounds=tuple(ground for ground in listed.grounds if _LETS_GO[ground.op] in kinds),
+    )
 
 
 def _suppressed(listed: ListPlan) -> int:

@@ -20,11 +20,11 @@ from reconciler.contacts.ingest import (
     scalar,
     seconds,
     slice_digest,
-    suppressed_in,
 )
+from reconciler.contacts.tallies import all_of, ends, grounds, tallies
 from reconciler.contacts.verdicts import settle
 from reconciler.masking import mask, scrub
-from reconciler.model import Gap, Op, Sample, Table
+from reconciler.model import Ends, Gap, Op, Sample, Table
 
 ENDLESS_MISSING: Final = "suppress:endless"
 """The ``op`` of a table of those missing rows that have no end."""
@@ -166,8 +166,8 @@ def compare(  # noqa: PLR0913 - each is a fact that the gap depends on
         settle(session)
         session.execute(_FIRSTS)
         at_rest(session, _GAP, into)
-        size = suppressed_in(session, observed, as_of=as_of)
-        return _measured(engine, session, path=into, against=desired.digest, size=size)
+        held = ends(session, observed, as_of=as_of)
+        return _measured(engine, session, path=into, against=desired.digest, held=held)
 
 
 def next_end(engine: Engine, tables: Iterable[Path], *, after: datetime) -> int:
@@ -194,7 +194,7 @@ class _Count(NamedTuple):
 
 
 def _measured(
-    engine: Engine, session: duckdb.DuckDBPyConnection, *, path: Path, against: str, size: int
+    engine: Engine, session: duckdb.DuckDBPyConnection, *, path: Path, against: str, held: Ends
 ) -> Gap:
     """Read off a gap's file what planning has to know of it."""
     found = session.execute(_COUNTS, {"path": literal(path)}).fetchall()
@@ -207,7 +207,7 @@ def _measured(
     endless = counts[Op.SUPPRESS].endless
     return Gap(
         against=against,
-        size=size,
+        size=all_of(held),
         rows=cut(sum(count.rows for count in counts.values())),
         parts=MappingProxyType({op: cut(counts[op].rows, op) for op in there}),
         missing=counts[Op.SUPPRESS].addresses,
@@ -222,6 +222,9 @@ def _measured(
         owned_releases=counts[Op.RELEASE].owned + counts[Op.SHORTEN].owned,
         endless_missing=cut(endless, ENDLESS_MISSING) if endless else None,
         samples=MappingProxyType({op: _samples(session, path, op) for op in there}),
+        tallies=tallies(session, literal(path)) if there else (),
+        grounds=grounds(session, literal(path)) if {Op.SHORTEN, Op.RELEASE} & {*there} else (),
+        ends=held,
     )
 
 

@@ -179,17 +179,11 @@ def empty(engine: Engine, into: Path) -> Table:
 
 def suppressed(engine: Engine, observed: Table, *, as_of: datetime) -> int:
     """Count the addresses that are suppressed at ``as_of``, opaque rows each for itself."""
-    with engine.session() as session:
-        return suppressed_in(session, observed, as_of=as_of)
-
-
-def suppressed_in(session: duckdb.DuckDBPyConnection, observed: Table, *, as_of: datetime) -> int:
-    """Count likewise, in a session that is open."""
     values = {"path": literal(observed.path), "as_of": seconds(as_of)}
-    live = scalar(session, _LIVE, **values)
-    return (
-        live - scalar(session, _TWICE, **values) if _share(session, observed, "address") else live
-    )
+    with engine.session() as session:
+        live = scalar(session, _LIVE, **values)
+        twice = _share(session, observed, "address") and scalar(session, _TWICE, **values)
+        return live - twice
 
 
 def repeated(engine: Engine, observed: Table) -> int:
