@@ -4,6 +4,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -362,3 +363,38 @@ def test_what_was_parted_and_not_touched_since_is_unchanged(
     for op in {Op.SHORTEN, Op.RELEASE} & set(gap.parts):
         moved = batches.changed(engine, gap.parts[op], again, separated=True, as_of=AS_OF)
         assert moved == ()
+
+
+@given(world=worlds())
+@settings(max_examples=60)
+def test_what_readers_are_told_adds_up(engine: Engine, folder: Path, world: World) -> None:
+    """By reason, by source, by ground and by end, each contact is counted once."""
+    gap = gap_of(engine, folder, world, world.observed)
+
+    told = Counter[tuple[Op, str]]()
+    for tally in gap.tallies:
+        told[tally.op, tally.by] += tally.contacts
+    why = Counter[Op]()
+    for ground in gap.grounds:
+        why[ground.op] += ground.contacts
+    counts = {
+        Op.SUPPRESS: gap.missing,
+        Op.AMEND: gap.amended,
+        Op.SHORTEN: gap.shortened,
+        Op.RELEASE: gap.released,
+        Op.SURPLUS: gap.surplus,
+        Op.LONGER: gap.longer,
+    }
+    assert counts == {op: told[op, "reason"] for op in counts}
+    assert {op: counts[op] for op in (Op.SUPPRESS, Op.AMEND)} == {
+        op: told[op, "source"] for op in (Op.SUPPRESS, Op.AMEND)
+    }
+    assert {op: counts[op] for op in LETTING_GO} == {op: why[op] for op in LETTING_GO}
+    nameless = [each for each in world.observed if each.email is None and each.phone is None]
+    until = [*ends(world.observed).values(), *(_end({"until": one.until}) for one in nameless)]
+    held = [end for end in until if end > NOW]
+    days = Counter(
+        datetime.fromtimestamp(end, UTC).date().isoformat() for end in held if end < FOREVER
+    )
+    assert (dict(days), 0) == (dict(gap.ends.days), gap.ends.later)
+    assert (gap.ends.endless, gap.size) == (held.count(FOREVER), len(held))
