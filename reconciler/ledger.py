@@ -132,6 +132,8 @@ class Past:
     """Ids of the runs that have their last line, whatever became of them."""
     known: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     """The remote id under which each of our lists was last seen."""
+    applied: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The run that last applied each of our lists, to its end and under the key in use."""
     doubt: str = ""
     """Why the ledger may not be whole; then it is not known which releases are spent."""
     strange: str = ""
@@ -160,6 +162,7 @@ def past(state: Path, *, key: str = "", since: datetime | None = None) -> Past:
     spent, ended = set[str](), set[str]()
     sent: dict[str, datetime] = {}
     known: dict[str, str] = {}
+    applied: dict[str, str] = {}
     doubts: list[str] = []
     strange = ""
     for held in _links(state / "ledger", doubts.append):
@@ -167,6 +170,9 @@ def past(state: Path, *, key: str = "", since: datetime | None = None) -> Past:
         if key and _foreign(held, key, since):
             strange = f"ledger file {held['number']} was written under another pseudonym key"
         known |= held["lists"]
+        if held["applied"]:
+            mine = held["key"] == key
+            applied |= dict.fromkeys(held["lists"], held["run"] if mine else "")
         for release in (*held["spent"], *held["kept"]):
             sent.pop(release, None)
         sent |= dict.fromkeys(held["doubted"], held["finished"])
@@ -177,6 +183,7 @@ def past(state: Path, *, key: str = "", since: datetime | None = None) -> Past:
         sent=sent,
         ended=frozenset(ended),
         known=known,
+        applied={name: by for name, by in applied.items() if by},
         doubt=next(iter(doubts), ""),
         strange=strange,
     )
@@ -219,6 +226,7 @@ def _believed(data: bytes) -> Mapping[str, Any]:
         "kept": tuple(map(str, held.get("kept", ()))),
         "doubted": tuple(map(str, held.get("doubted", ()))),
         "lists": {str(key): str(remote) for key, remote in held["lists"].items()},
+        "applied": "receipt.json" in held.get("artifacts", ()),
     }
 
 

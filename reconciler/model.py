@@ -4,7 +4,7 @@ Values only: nothing here reads a clock, a file, a socket or a database, and no 
 becomes one of these objects; contacts stay in a ``Table``.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -18,10 +18,12 @@ from reconciler.errors import Place, Problem
 __all__ = [
     "CAPABILITIES",
     "CHANNELS",
+    "LAPSING_SOON",
     "LISTS",
     "REASONS",
     "RELEASE_AHEAD",
     "RELEASE_SLACK",
+    "SEVERITIES",
     "UNMANAGED",
     "Action",
     "Amend",
@@ -31,31 +33,38 @@ __all__ = [
     "Counts",
     "CreateList",
     "Credentials",
+    "Declaration",
+    "DeclaredRelease",
     "Defaults",
     "Desired",
     "DesiredList",
     "Direction",
     "Drift",
     "Ends",
+    "Explanation",
     "Failure",
     "Feed",
     "Freeze",
     "Gap",
     "Ground",
+    "HeldContact",
     "InlineContact",
     "Limits",
     "ListDrift",
+    "ListExplanation",
     "ListPlan",
     "ListRejected",
     "ListSpec",
     "Observed",
     "ObservedList",
     "Op",
+    "Origin",
     "Outcome",
     "Overrides",
     "Ownership",
     "Place",
     "Plan",
+    "PlannedStep",
     "Policy",
     "Problem",
     "Receipt",
@@ -70,6 +79,7 @@ __all__ = [
     "Sample",
     "Selection",
     "Settings",
+    "Severity",
     "Shorten",
     "Source",
     "Spec",
@@ -80,6 +90,7 @@ __all__ = [
     "Tenant",
     "Unmanaged",
     "UpdateList",
+    "Way",
     "Webhook",
     "WebhookResult",
     "op_of",
@@ -95,6 +106,9 @@ CHANNELS: Final = ("email", "phone")
 
 RELEASE_AHEAD: Final = timedelta(minutes=10)
 """How far ahead a release by expiry sets the end, since the service refuses past dates."""
+
+LAPSING_SOON: Final = timedelta(days=30)
+"""How far ahead a drift report looks for contacts that come off their list by themselves."""
 
 RELEASE_SLACK: Final = timedelta(minutes=1)
 """How much later than that a contact may end and still count as let go: clocks are in between."""
@@ -899,6 +913,40 @@ class Receipt:
 # ---------------------------------------------------------------- drift and ping: reports
 
 
+class Severity(StrEnum):
+    """How bad it is that a list and its spec differ, worst first."""
+
+    CRITICAL = "critical"  # somebody may be contacted against their will, or nobody knows
+    WARNING = "warning"  # whoever is wanted is suppressed, but not as declared
+    INFO = "info"  # whoever is wanted is suppressed as declared, and others are too
+
+
+Way: TypeAlias = Literal["missing", "differ", "surplus", "longer"]
+"""A direction in which a list and its spec differ, as ``ListDrift`` counts it."""
+
+SEVERITIES: Final[Mapping[Way, Severity]] = MappingProxyType(
+    {
+        "missing": Severity.CRITICAL,
+        "differ": Severity.WARNING,
+        "surplus": Severity.INFO,
+        "longer": Severity.INFO,
+    }
+)
+"""How bad each direction is; in the order in which a report names them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """Who made one direction of one list differ; the three add up to what the list counts of it."""
+
+    pending: int = 0
+    """The spec says otherwise than when it was last applied, or that apply left them undone."""
+    outside: int = 0
+    """Declared as they were when last applied: somebody else has changed the service since."""
+    unknown: int = 0
+    """No run that is remembered here tells."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListDrift:
     """How one list differs from its spec, by direction; addresses masked."""
@@ -920,6 +968,35 @@ class ListDrift:
     absent: bool
     samples: Mapping[Op, tuple[Sample, ...]]
     notes: tuple[str, ...] = ()
+    opaque: int = 0
+    """Of ``surplus``, contacts that cannot be read as an address."""
+    origins: Mapping[Way, Origin] = field(default_factory=lambda: MappingProxyType({}))
+    """Who made them differ, for every direction; empty only where nobody asked."""
+    untold: str = ""
+    """Why that cannot be told, where it cannot."""
+    lapsing: int = 0
+    """Contacts that come off the list by themselves within ``LAPSING_SOON``."""
+    ends: Ends = Ends()
+    """When contacts come off the list by themselves, its own end aside."""
+    feeds: tuple[Feed, ...] = ()
+
+    @property
+    def severity(self) -> Severity | None:
+        """How bad the worst of it is; ``None`` where all is in order.
+
+        A list that was not read whole may lack anybody.
+        """
+        found = {grade for way, grade in SEVERITIES.items() if getattr(self, way)}
+        if not self.complete:
+            found.add(Severity.CRITICAL)
+        if self.stale_feeds:
+            found.add(Severity.WARNING)
+        return _worst(found)
+
+    @property
+    def stale_feeds(self) -> tuple[Feed, ...]:
+        """The feeds that are older than they may be."""
+        return tuple(feed for feed in self.feeds if feed.stale)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -930,6 +1007,16 @@ class Drift:
     lists: tuple[ListDrift, ...]
     failures: tuple[Failure, ...] = ()
     problems: tuple[Problem, ...] = ()
+
+    @property
+    def severity(self) -> Severity | None:
+        """How bad the worst of it is; of a list that could not be read nobody knows."""
+        found = {listed.severity for listed in self.lists if listed.severity}
+        return _worst(found | ({Severity.CRITICAL} if self.failures else set()))
+
+
+def _worst(found: Collection[Severity]) -> Severity | None:
+    return next((grade for grade in Severity if grade in found), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -992,3 +1079,131 @@ class Rejected:
 
     as_of: datetime
     lists: tuple[ListRejected, ...]
+
+
+# ---------------------------------------------------------------- explain: one address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """One line that declares an address; of several the first of a list's counts."""
+
+    source: str
+    line: int
+    reason: str | None
+    until: datetime | None
+    """As it says, or as its defaults do."""
+    requested_at: datetime | None
+    counts: bool
+    """Whether it is the one that is desired, the others having merged into it."""
+    lapsed: bool
+    note: str = ""
+    """Why it counts or does not, where there is more than one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredRelease:
+    """One declared release of an address. ``runs_out`` is when it is spent by time alone."""
+
+    place: Place
+    basis: str
+    """This, ticket and requester: scrubbed."""
+    ticket: str
+    requested_by: str
+    requested_at: datetime
+    until: datetime | None
+    """Where given it shortens to this end."""
+    runs_out: datetime
+    state: Literal["open", "spent", "doubtful"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldContact:
+    """One contact of the service that carries an address; nobody knows since when."""
+
+    spelling: str
+    """Masked, as its mate is."""
+    as_normalised: bool
+    """Whether the service spells it as we would."""
+    reason: str | None
+    until: datetime | None
+    suppresses: bool
+    """Whether it does now, its list's own end included."""
+    mate: str = ""
+    """The contact's other identifier, where it has two."""
+    unreadable: bool = False
+    """Its end cannot be read: it counts as no suppression, and is left alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedStep:
+    """What a comparison asks for an address on one list, and whether a plan would do it."""
+
+    op: Op
+    reason: str | None
+    until: datetime | None
+    basis: str
+    source: str
+    line: int
+    """Where it is declared; empty and 0 where no line says so."""
+    done: bool
+    """Whether a plan made now would do it; what is kept is never done."""
+    withheld: tuple[Refusal, ...] = ()
+    """What keeps it back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListExplanation:
+    """All there is to say of one address on one list."""
+
+    key: str
+    tenant: str
+    address: str
+    """Masked; a national number is another one in another region."""
+    declarations: tuple[Declaration, ...] = ()
+    ends: datetime | None = None
+    """When the declaration that counts ends, its list's own end included; ``None`` for never."""
+    list_end: datetime | None = None
+    """Of the list itself, as declared or else as the service has it."""
+    releases: tuple[DeclaredRelease, ...] = ()
+    held: tuple[HeldContact, ...] = ()
+    steps: tuple[PlannedStep, ...] = ()
+    refused: RejectedContact | None = None
+    """As the service last refused it, if it still does."""
+    absent: bool = False
+    """The service has no such list: it is to be created."""
+    idle: str = ""
+    """Why the list as a whole suppresses nobody, whoever is on it."""
+    cached: bool = False
+    """The list certainly has not changed since it was read, so it was not read again."""
+    doubt: str = ""
+    """Why what the service holds is not known, or not known for certain."""
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is to be suppressed now."""
+        return any(one.counts and not one.lapsed for one in self.declarations)
+
+    @property
+    def suppressed(self) -> bool:
+        """Whether it is, as far as anybody knows."""
+        return any(one.suppresses for one in self.held)
+
+    @property
+    def silent(self) -> bool:
+        """Whether this list certainly has nothing to do with the address."""
+        told = self.declarations or self.releases or self.held or self.steps or self.refused
+        return not told and not self.doubt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Everything about one address, over all selected lists."""
+
+    as_of: datetime
+    lists: tuple[ListExplanation, ...]
+    """Those that declare, hold or release it, or of which that is not known."""
+    others: tuple[str, ...] = ()
+    """Names of those that certainly have nothing to do with it."""
+    unreadable: tuple[str, ...] = ()
+    """Names of those in whose region it is no address at all."""

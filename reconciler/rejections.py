@@ -31,7 +31,14 @@ from reconciler.times import parse_time
 _FILE: Final = "rejected.parquet"
 
 
-def rejected(desired: Desired, *, engine: Engine, state: Path, as_of: datetime) -> Rejected:
+def rejected(
+    desired: Desired,
+    *,
+    engine: Engine,
+    state: Path,
+    as_of: datetime,
+    only: Mapping[str, str] | None = None,
+) -> Rejected:
     """Return, for every list, the contacts that were refused last and are still wanted.
 
     Args:
@@ -39,15 +46,18 @@ def rejected(desired: Desired, *, engine: Engine, state: Path, as_of: datetime) 
         engine: an open engine; its key does not matter.
         state: the state directory.
         as_of: the time for which is judged who has lapsed.
+        only: the one address that is looked for, by the names of the lists to look at.
 
     Raises:
         EvidenceError: an artifact of a run cannot be believed.
         EngineError: a table of a run cannot be read.
     """
     runs = state / "runs"
-    planned = _planned(runs, {wanted.spec.name for wanted in desired.lists})
+    names = {wanted.spec.name for wanted in desired.lists}
+    planned = _planned(runs, names if only is None else names & only.keys())
+    of = only or {}
     lists = (
-        _list(wanted, engine, planned[wanted.spec.name], runs=runs, as_of=as_of)
+        _list(wanted, engine, planned[wanted.spec.name], runs=runs, as_of=as_of, only=of)
         for wanted in desired.lists
         if wanted.spec.name in planned
     )
@@ -77,6 +87,7 @@ def _list(
     *,
     runs: Path,
     as_of: datetime,
+    only: Mapping[str, str],
 ) -> ListRejected:
     key = wanted.spec.name
     found = standing(
@@ -86,6 +97,7 @@ def _list(
         releases=wanted.releases,
         exclusive=wanted.spec.ownership is Ownership.EXCLUSIVE and wanted.whole,
         as_of=as_of,
+        only=only.get(key),
     )
     return ListRejected(
         key=key,

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-_INSTALLED = Path(__file__).resolve().parents[1] / ".tools" / "node_modules" / ".bin"
+_PACKAGES = Path(__file__).resolve().parents[1] / ".tools" / "node_modules"
+_INSTALLED = _PACKAGES / ".bin"
 
 
 def program(*names: str) -> Path:
@@ -24,3 +25,15 @@ def program(*names: str) -> Path:
     if found is None:
         pytest.skip(f"not installed: {' or '.join(names)} (.ci/run installs it)")
     return Path(found)
+
+
+def package(name: str) -> Path:
+    """Return the folder of a package that npm installed.
+
+    Raises:
+        pytest.skip.Exception: it is not installed.
+    """
+    folder = _PACKAGES / name
+    if not folder.is_dir():
+        pytest.skip(f"not installed: {name} (.ci/run installs it)")
+    return folder

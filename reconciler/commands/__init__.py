@@ -59,10 +59,10 @@ def _run(group: click.Group, args: list[str], signals: Signals, umask: int) -> i
     except SystemExit:
         raise
     except BaseException as error:  # noqa: BLE001 - the boundary: each ends as one line and a code
-        return _ended(error, context, as_json=ending.asks_json(args))
+        return _ended(error, context, wanted=ending.asked_format(args))
 
 
-def _ended(error: BaseException, context: click.Context, *, as_json: bool) -> int:
+def _ended(error: BaseException, context: click.Context, *, wanted: str) -> int:
     """Tell the user, in one line and a hint, why it ended; return the exit code."""
     told = ending.ending(error)
     told = replace(told, code=frame.signalled(context) or told.code)
@@ -75,16 +75,33 @@ def _ended(error: BaseException, context: click.Context, *, as_json: bool) -> in
 
         for line in human.ended(told.message, hint=told.hint, found=told.problems):
             frame.show(context, line, err=True)
-        if as_json and not context.meta.get(frame.ANSWERED):
+        if not context.meta.get(frame.ANSWERED):
             with suppress(frame.OutputError):  # it is told already, and the code tells too
-                frame.answer(context, _document(told))
+                _answer(context, told, wanted)
     return told.code
 
 
-def _document(told: ending.Ending) -> bytes:
-    from reconciler.views import machine  # noqa: PLC0415 - brings the engine: not for every --help
+def _answer(context: click.Context, told: ending.Ending, wanted: str) -> None:
+    """Say it on standard output too, where a program reads that; views are not for every --help."""
+    match wanted:
+        case "json":
+            from reconciler.views import machine  # noqa: PLC0415
 
-    return machine.error(told.message, hint=told.hint, found=told.problems, exit_code=told.code)
+            frame.answer(
+                context,
+                machine.error(
+                    told.message, hint=told.hint, found=told.problems, exit_code=told.code
+                ),
+            )
+        case "sarif":
+            from reconciler.views import sarif  # noqa: PLC0415
+
+            document = sarif.ended(told.message, hint=told.hint, exit_code=told.code)
+            frame.answer(context, document)
+        case "github":
+            from reconciler.views import annotations  # noqa: PLC0415
+
+            frame.show(context, annotations.ended(told.message, hint=told.hint))
 
 
 def _with_trace(told: ending.Ending, error: BaseException, context: click.Context) -> ending.Ending:

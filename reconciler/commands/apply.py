@@ -24,6 +24,7 @@ _QUESTION: Final = "Apply this plan? Only 'yes' is taken as a yes: "
 @click.command("apply")
 @frame.selection_options
 @frame.format_option("text", "json", "markdown")
+@frame.write_option("text", "json", "markdown")
 @click.option("--auto-approve", is_flag=True, help="Do not ask; without a terminal, nobody can be.")
 @click.option(
     "--suppress-only", is_flag=True, help="Leave settings, shortenings and releases for later."
@@ -180,23 +181,22 @@ def _agreed(ctx: click.Context, made: Plan, *, asking: bool) -> bool:
     if not asking or frame.ask(ctx, _QUESTION) == "yes":
         return True
     frame.talk(ctx, "Nothing was applied.")
-    if not as_text:
-        frame.emit(
-            ctx,
-            human="",
-            machine=machine.plan(made, exit_code=Exit.FAILED),
-            markdown=markdown.plan(made),
-        )
+    frame.emit(
+        ctx,
+        shown=not as_text,
+        text=lambda: human.plan(made),
+        json=lambda: machine.plan(made, exit_code=Exit.FAILED),
+        markdown=lambda: markdown.plan(made),
+    )
     return False
 
 
 def _show(ctx: click.Context, made: Plan, done: Receipt, run: Run) -> None:
     """Show what was done; of a run with nothing to do the plan said all there is."""
-    if made.empty and frame.wanted_format(ctx) == "text":
-        return
     frame.emit(
         ctx,
-        human=human.receipt(done, artifacts=run.folder),
-        machine=machine.receipt(done, made=made, artifacts=run.folder),
-        markdown=markdown.receipt(done),
+        shown=not (made.empty and frame.wanted_format(ctx) == "text"),
+        text=lambda: human.receipt(done, artifacts=run.folder),
+        json=lambda: machine.receipt(done, made=made, artifacts=run.folder),
+        markdown=lambda: markdown.receipt(done),
     )

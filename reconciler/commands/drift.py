@@ -15,6 +15,7 @@ from reconciler.views import human, machine, markdown
 @click.command("drift")
 @frame.selection_options
 @frame.format_option("text", "json", "markdown")
+@frame.write_option("text", "json", "markdown")
 @click.option(
     "--fail-on",
     type=click.Choice(["missing", "any"]),
@@ -43,9 +44,9 @@ def command(ctx: click.Context, *, paths: tuple[Path, ...], fail_on: str) -> int
         run.write("report.md", markdown.drift(found).encode())
         frame.emit(
             ctx,
-            human=human.drift(found),
-            machine=machine.drift(found, exit_code=upshot.code),
-            markdown=markdown.drift(found),
+            text=lambda: human.drift(found),
+            json=lambda: machine.drift(found, exit_code=upshot.code),
+            markdown=lambda: markdown.drift(found),
         )
     return upshot.code
 

@@ -86,8 +86,8 @@ def keep_trace(
     return None
 
 
-def asks_json(args: Sequence[str]) -> bool:
-    """Tell whether a command line asks for JSON, also one that cannot be parsed."""
+def asked_format(args: Sequence[str]) -> str:
+    """Return the format that a command line asks for, also one that cannot be parsed."""
     verb = next((arg for arg in args if arg in VERBS), "")
     asked = os.environ.get(f"RECONCILER_{verb.upper()}_FORMAT", "")
     for arg, following in pairwise([*args, ""]):
@@ -95,7 +95,7 @@ def asks_json(args: Sequence[str]) -> bool:
             asked = following
         elif arg.startswith("--format="):
             asked = arg.partition("=")[2]
-    return asked == "json"
+    return asked
 
 
 def _names_absent_path(error: click.ClickException) -> bool:

@@ -25,6 +25,7 @@ _COMMANDED: Final = "reconciler.commanded"
 _FORMAT: Final = "reconciler.format"
 _SELECTED: Final = "reconciler.selected"
 _OVERRIDES: Final = "reconciler.overrides"
+_WRITTEN: Final = "reconciler.written"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,35 @@ class ExistingPath(click.Path):
         return path
 
 
+class _Written(click.ParamType[tuple[str, Path]]):
+    """A format and the file that gets it."""
+
+    name = "written"
+
+    def __init__(self, formats: tuple[str, ...]) -> None:
+        self._formats = formats
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Path]:
+        """Return the format and the path.
+
+        Raises:
+            SettingError: the file cannot be there.
+        """
+        if isinstance(value, tuple):
+            return value
+        form, sign, name = str(value).partition("=")
+        if form not in self._formats or not sign or not name:
+            known = ", ".join(self._formats)
+            self.fail(f"{scrub(str(value))!r} is not FORMAT=FILE; formats: {known}", param, ctx)
+        path = Path(name)
+        if path.is_dir() or not path.absolute().parent.is_dir():
+            why = "is a folder" if path.is_dir() else "is in a folder that does not exist"
+            raise SettingError(f"--write: {scrub(name)} {why}", hint="name a file to be written")
+        return form, path
+
+
 # ---------------------------------------------------------------- flags
 
 
@@ -66,6 +96,13 @@ def global_options(command: _Decorated) -> _Decorated:
 def selection_options(command: _Decorated) -> _Decorated:
     """Add PATH… (passed on as ``paths``), ``--list`` and ``--label``, for ``selection``."""
     for add in reversed(_SELECTION_OPTIONS):
+        command = add(command)
+    return command
+
+
+def narrowing_options(command: _Decorated) -> _Decorated:
+    """Add ``--list`` and ``--label`` alone, where a command has a PATH… of its own."""
+    for add in reversed(_SELECTION_OPTIONS[1:]):
         command = add(command)
     return command
 
@@ -90,6 +127,19 @@ def format_option(*formats: str) -> Callable[[_Decorated], _Decorated]:
     )
 
 
+def write_option(*formats: str) -> Callable[[_Decorated], _Decorated]:
+    """Add ``--write FORMAT=FILE``, repeatable; ``written`` returns what it says."""
+    return click.option(
+        "--write",
+        multiple=True,
+        metavar="FORMAT=FILE",
+        type=_Written(formats),
+        expose_value=False,
+        callback=_keep_written,
+        help=f"Also write the result to a file, as {', '.join(formats)}; repeatable.",
+    )
+
+
 # ---------------------------------------------------------------- what they say
 
 
@@ -102,6 +152,11 @@ def settings(ctx: click.Context) -> Globals:
 def wanted_format(ctx: click.Context) -> str:
     """Return the chosen format; ``text`` for a command that has no choice."""
     return str(ctx.meta.get(_FORMAT, {}).get("format", "text"))
+
+
+def written(ctx: click.Context) -> "tuple[tuple[str, Path], ...]":
+    """Return the format and the path of each file that the result is to be written to."""
+    return tuple(ctx.meta.get(_WRITTEN, ()))
 
 
 def selection(ctx: click.Context, paths: tuple[Path, ...]) -> "Selection":
@@ -170,6 +225,17 @@ def _merge(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     elif source is not ParameterSource.ENVIRONMENT or name in commanded:
         return
     ctx.find_root().obj = replace(settings(ctx), **{name: value})
+
+
+def _keep_written(
+    ctx: click.Context, param: click.Parameter, value: tuple[tuple[str, Path], ...]
+) -> None:
+    """Keep the files, each for one format."""
+    paths = [path.absolute() for _, path in value]
+    twice = next((path for path in paths if paths.count(path) > 1), None)
+    if twice:
+        raise click.BadParameter(f"{scrub(str(twice))} is named twice", ctx=ctx, param=param)
+    ctx.meta[_WRITTEN] = value
 
 
 def _labels(

@@ -6,12 +6,12 @@ output, talk to standard error. No command catches errors: ``commands.main`` doe
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Final, TextIO
+from typing import TYPE_CHECKING, Final, TextIO, TypeAlias
 
 import click
 
@@ -20,12 +20,15 @@ from reconciler.commands.flags import (
     Globals,
     format_option,
     global_options,
+    narrowing_options,
     override_options,
     overrides,
     selection,
     selection_options,
     settings,
     wanted_format,
+    write_option,
+    written,
 )
 from reconciler.config import Installation, installation, tighten
 from reconciler.errors import ReconcilerError
@@ -52,6 +55,8 @@ __all__ = [
     "format_option",
     "global_options",
     "installed",
+    "interruptible",
+    "narrowing_options",
     "note_folder",
     "override_options",
     "overrides",
@@ -63,6 +68,8 @@ __all__ = [
     "signalled",
     "talk",
     "wanted_format",
+    "write_option",
+    "written",
 ]
 
 SIGNALS: Final = "reconciler.signals"
@@ -74,21 +81,51 @@ standard output has its one JSON document, and which rights the user's own files
 
 _TELL: Final = "reconciler.tell"
 
+View: TypeAlias = "Callable[[], Text | str | bytes]"
+"""Makes the same data in one format; ``bytes`` are a document that ends a stream."""
+
 
 class OutputError(ReconcilerError):
     """Data could not be written to standard output."""
 
 
-def emit(ctx: click.Context, *, human: "Text | str", machine: bytes, markdown: str = "") -> None:
-    """Write a command's data to standard output, in the chosen format."""
-    match wanted_format(ctx):
-        case "json":
-            answer(ctx, machine)
-        case "markdown":
-            _rest(ctx)
-            _write(sys.stdout, clean_lines(markdown))
-        case _:
-            show(ctx, human)
+def emit(ctx: click.Context, *, shown: bool = True, **views: View) -> None:
+    """Write a command's data to the files that ``--write`` names, then to standard output.
+
+    Args:
+        ctx: the context; its flags choose among the views.
+        shown: whether there is anything left to say on standard output.
+        views: what makes each format, by its name.
+
+    Raises:
+        OutputError: a file cannot be written; what went to standard output is there all the same.
+    """
+    failures = [*_unwritten(ctx, views)]
+    if shown:
+        _put_out(ctx, views[wanted_format(ctx)]())
+    for failure in failures:
+        raise failure
+
+
+def _unwritten(ctx: click.Context, views: Mapping[str, View]) -> Iterator[OutputError]:
+    """Write the files that ``--write`` names, and yield why one cannot be."""
+    for form, path in written(ctx):
+        try:
+            with as_user(ctx):
+                _put(path, views[form]())
+        except ReconcilerError as error:
+            yield OutputError(str(error), hint=error.hint)
+
+
+def _put_out(ctx: click.Context, data: "Text | str | bytes") -> None:
+    """Write data to standard output: a document, a page as it is, or a text."""
+    if isinstance(data, bytes):
+        answer(ctx, data)
+    elif isinstance(data, str) and wanted_format(ctx) != "text":
+        _rest(ctx)
+        _write(sys.stdout, clean_lines(data))
+    else:
+        show(ctx, data)
 
 
 def answer(ctx: click.Context, document: bytes) -> None:
@@ -122,10 +159,17 @@ def talk(ctx: click.Context, text: "Text | str") -> None:
 def ask(ctx: click.Context, question: str) -> str:
     """Ask on standard error and return the line that is answered; Ctrl-C interrupts at once."""
     _rest(ctx)
-    signals = ctx.meta.get(SIGNALS)
-    with signals.interrupting() if signals else nullcontext():
+    with interruptible(ctx):
         _write(sys.stderr, clean_lines(question))
         return sys.stdin.readline().strip()
+
+
+@contextmanager
+def interruptible(ctx: click.Context) -> Iterator[None]:
+    """Let Ctrl-C interrupt at once, as while somebody types."""
+    signals = ctx.meta.get(SIGNALS)
+    with signals.interrupting() if signals else nullcontext():
+        yield
 
 
 def coloured(ctx: click.Context, stream: TextIO) -> bool:
@@ -209,6 +253,15 @@ def _safe(text: "Text | str") -> "Text | str":
     made = text.copy()
     made.plain = clean_lines(text.plain)
     return made
+
+
+def _put(path: Path, data: "Text | str | bytes") -> None:
+    from reconciler import artifacts  # noqa: PLC0415 - brings the engine: not for every --help
+
+    if not isinstance(data, bytes):
+        text = _safe(data)
+        data = (text if isinstance(text, str) else text.plain + "\n").encode()
+    artifacts.replace(path, data)
 
 
 def _write(stream: TextIO, data: str | bytes) -> None:

@@ -7,7 +7,7 @@ import difflib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from types import MappingProxyType
+from types import MappingProxyType, ModuleType
 from typing import Final
 
 import click
@@ -21,10 +21,12 @@ PROGRAM: Final = "reconciler"
 VERBS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "validate": "Check specs and contact files, offline.",
+        "import": "Make a spec and a contact file of a list at the service.",
         "ping": "Check the way to each tenant and each list.",
         "plan": "Show what would be done; read-only.",
         "apply": "Make the service agree with the specs, or carry out a saved plan.",
         "drift": "Report how the service differs, by direction; read-only.",
+        "explain": "Tell everything about one address; read-only.",
         "rejected": "Show the contacts that the service still refuses, with reasons; offline.",
         "schema": "Print the JSON Schema of a kind of spec.",
         "sandbox": "Serve a small copy of the service on this machine.",
@@ -33,6 +35,9 @@ VERBS: Final[Mapping[str, str]] = MappingProxyType(
 )
 """Every verb with its one line of help; ``commands/<verb>.py`` holds its ``command``."""
 
+_MODULES: Final[Mapping[str, str]] = MappingProxyType({"import": "importing"})
+"""Where a verb is a Python word, which no module can be called."""
+
 
 class _Loaded(Mapping[str, click.Command]):
     """The commands by name, each imported when it is taken out."""
@@ -40,7 +45,7 @@ class _Loaded(Mapping[str, click.Command]):
     def __getitem__(self, name: str) -> click.Command:
         if name not in VERBS:
             raise KeyError(name)
-        command: click.Command = import_module(f"reconciler.commands.{name}").command
+        command: click.Command = _module(name).command
         return command
 
     def __iter__(self) -> Iterator[str]:
@@ -48,6 +53,10 @@ class _Loaded(Mapping[str, click.Command]):
 
     def __len__(self) -> int:
         return len(VERBS)
+
+
+def _module(name: str) -> ModuleType:
+    return import_module(f"reconciler.commands.{_MODULES.get(name, name)}")
 
 
 class Verbs(click.Group):

@@ -30,7 +30,7 @@ def command(ctx: click.Context, *, paths: tuple[Path, ...]) -> int:
         run.write("ping.json", machine.checks(found, exit_code=upshot.code))
         frame.emit(
             ctx,
-            human=human.checks(found),
-            machine=machine.checks(found, exit_code=upshot.code),
+            text=lambda: human.checks(found),
+            json=lambda: machine.checks(found, exit_code=upshot.code),
         )
     return upshot.code

@@ -41,6 +41,7 @@ refresh_option = click.option(
 @click.command("plan")
 @frame.selection_options
 @frame.format_option("text", "json", "markdown")
+@frame.write_option("text", "json", "markdown")
 @click.option("--out", type=click.Path(path_type=Path), help="Save the plan for apply.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where there are changes.")
 @click.option("--as-of", type=Time(), help="Judge ends at this time: a preview, never applied.")
@@ -82,8 +83,8 @@ def command(
         upshot.code = record.exit_code(made) or changes
         frame.emit(
             ctx,
-            human=human.plan(made),
-            machine=machine.plan(made, exit_code=upshot.code),
-            markdown=markdown.plan(made),
+            text=lambda: human.plan(made),
+            json=lambda: machine.plan(made, exit_code=upshot.code),
+            markdown=lambda: markdown.plan(made),
         )
     return upshot.code

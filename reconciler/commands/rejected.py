@@ -28,5 +28,9 @@ def command(ctx: click.Context, paths: tuple[Path, ...]) -> int:
         found = rejections.rejected(
             desired, engine=engine, state=settings.state, as_of=frame.clock()
         )
-    frame.emit(ctx, human=view.text(found), machine=machine.rejected(found))
+    frame.emit(
+        ctx,
+        text=lambda: view.text(found),
+        json=lambda: machine.rejected(found),
+    )
     return 0

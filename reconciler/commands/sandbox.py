@@ -45,7 +45,7 @@ def command(
     database = data or _default(ctx)
 
     def ready(url: str) -> None:
-        frame.emit(ctx, human=url, machine=machine.facts("sandbox", {"url": url}))
+        frame.emit(ctx, text=lambda: url, json=lambda: machine.facts("sandbox", {"url": url}))
         frame.talk(ctx, f"Serving {database}. Ctrl-C ends it.")
 
     database.absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -20,8 +20,8 @@ def command(ctx: click.Context, kind: str | None) -> int:
     """
     if kind:
         text = schemas.text(kind)
-        frame.emit(ctx, human=Text(text.rstrip("\n")), machine=text.encode())
+        frame.emit(ctx, text=lambda: Text(text.rstrip("\n")), json=text.encode)
     else:
         kinds = machine.facts("schemas", {"kinds": schemas.KINDS})
-        frame.emit(ctx, human="\n".join(schemas.KINDS), machine=kinds)
+        frame.emit(ctx, text=lambda: "\n".join(schemas.KINDS), json=lambda: kinds)
     return 0

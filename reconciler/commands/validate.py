@@ -3,6 +3,7 @@
 It needs no secret and no service, and leaves nothing behind but the file of invalid rows.
 """
 
+import os
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -20,7 +21,7 @@ from reconciler.config import Installation
 from reconciler.contacts.engine import Engine
 from reconciler.errors import Problem, SpecError
 from reconciler.model import Desired, Selection, Spec
-from reconciler.views import human, machine
+from reconciler.views import annotations, human, machine, sarif
 from reconciler.views.wording import plural
 
 
@@ -40,7 +41,7 @@ class Examined:
 
 @click.command("validate")
 @frame.selection_options
-@frame.format_option("text", "json")
+@frame.format_option("text", "json", "github", "sarif")
 @frame.global_options
 @click.pass_context
 def command(ctx: click.Context, paths: tuple[Path, ...]) -> int:
@@ -50,13 +51,30 @@ def command(ctx: click.Context, paths: tuple[Path, ...]) -> int:
     """
     chosen = frame.selection(ctx, paths)
     found = _examine(chosen, frame.installed(ctx, chosen.root))
+    _show(ctx, found, below=_below(chosen.root))
+    return found.exit_code
+
+
+def _show(ctx: click.Context, found: Examined, *, below: str) -> None:
     code = found.exit_code
+    told = found.problems
     frame.emit(
         ctx,
-        human=_text(found),
-        machine=machine.problems(found.problems, counts=found.counts, exit_code=code),
+        text=lambda: _text(found),
+        json=lambda: machine.problems(told, counts=found.counts, exit_code=code),
+        github=lambda: _below_each_other(annotations.problems(told, below=below), _summary(found)),
+        sarif=lambda: sarif.problems(told, exit_code=code, below=below),
     )
-    return code
+
+
+def _below_each_other(*parts: str) -> str:
+    return "".join(f"{part}\n" for part in parts if part)
+
+
+def _below(root: Path) -> str:
+    """Return the folder of the specs root as seen from the workspace: paths are told from there."""
+    workspace = Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
+    return Path(os.path.relpath(root.parent.resolve(), workspace.resolve())).as_posix()
 
 
 def _examine(chosen: Selection, settings: Installation) -> Examined:

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from reconciler.api.port import BATCH
-from reconciler.contacts.engine import Engine
+from reconciler.contacts.engine import Engine, execute
 from reconciler.contacts.ingest import FOREVER, literal, scalar, seconds
 from reconciler.model import CHANNELS, Table
 from reconciler.times import whole_seconds
@@ -196,12 +196,12 @@ def batches(
             plain = {"path": literal(rows.path), "op": rows.op, **values}
             yield from _parted(session.sql(_PLAIN, params=plain).to_arrow_reader(_BLOCK))
             return
-        session.execute(_SLICE, {"path": literal(rows.path), "op": rows.op})
+        execute(session, _SLICE, {"path": literal(rows.path), "op": rows.op})
         coupled = "SELECT count(*) FROM slice WHERE op IN ('amend', 'part') AND pair IS NOT NULL"
         if size == 1 and scalar(session, coupled):
             raise ValueError(f"batches of {size} have no room for two rows that belong together")
         until = seconds(whole_seconds(release_until)) if release_until else None
-        session.execute(_CUT, {**values, "release_until": until})
+        execute(session, _CUT, {**values, "release_until": until})
         yield from _parted(session.sql(_CUT_ROWS).to_arrow_reader(_BLOCK))
 
 
@@ -257,14 +257,14 @@ def changed(
             every contact counts.
     """
     with engine.session() as session:
-        session.execute(_SLICE, {"path": literal(rows.path), "op": rows.op})
+        execute(session, _SLICE, {"path": literal(rows.path), "op": rows.op})
         values = {
             "path": literal(rows.path),
             "observed": literal(observed.path),
             "separated": separated,
             "as_of": seconds(as_of) if as_of else None,
         }
-        return tuple(row for (row,) in session.execute(_CHANGED, values).fetchall())
+        return tuple(row for (row,) in execute(session, _CHANGED, values).fetchall())
 
 
 def stirred(engine: Engine, rows: Table, observed: Table) -> tuple[int, ...]:
@@ -279,8 +279,8 @@ def stirred(engine: Engine, rows: Table, observed: Table) -> tuple[int, ...]:
         observed: the list as read just now.
     """
     with engine.session() as session:
-        session.execute(_SLICE, {"path": literal(rows.path), "op": rows.op})
-        found = session.execute(_STIRRED, {"observed": literal(observed.path)}).fetchall()
+        execute(session, _SLICE, {"path": literal(rows.path), "op": rows.op})
+        found = execute(session, _STIRRED, {"observed": literal(observed.path)}).fetchall()
         return tuple(row for (row,) in found)
 
 
@@ -306,10 +306,10 @@ def longer(
             identifier that it did not carry in the gap: the write would lose that one.
     """
     with engine.session() as session:
-        session.execute(_SLICE, {"path": literal(rows.path), "op": rows.op})
+        execute(session, _SLICE, {"path": literal(rows.path), "op": rows.op})
         values = {
             "observed": literal(observed.path),
             "complete": complete,
             "as_of": seconds(as_of) if as_of else None,
         }
-        return tuple(row for (row,) in session.execute(_LONGER, values).fetchall())
+        return tuple(row for (row,) in execute(session, _LONGER, values).fetchall())

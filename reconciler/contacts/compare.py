@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 import duckdb
 
-from reconciler.contacts.engine import Engine
+from reconciler.contacts.engine import Engine, execute
 from reconciler.contacts.ingest import (
     FOREVER,
     at_rest,
@@ -162,9 +162,9 @@ def compare(  # noqa: PLR0913 - each is a fact that the gap depends on
     }
     with engine.turn(), engine.session() as session:
         for name, value in values.items():
-            session.execute(f"SET VARIABLE {name} = $1", [value])
+            execute(session, f"SET VARIABLE {name} = $1", [value])
         settle(session)
-        session.execute(_FIRSTS)
+        execute(session, _FIRSTS)
         at_rest(session, _GAP, into)
         held = ends(session, observed, as_of=as_of)
         return _measured(engine, session, path=into, against=desired.digest, held=held)
@@ -239,7 +239,7 @@ def _samples(session: duckdb.DuckDBPyConnection, path: Path, op: Op) -> tuple[Sa
             line=line,
             note=note or scrub(basis),
         )
-        for address, reason, until, source, line, note, basis in session.execute(
-            _SAMPLE, values
+        for address, reason, until, source, line, note, basis in execute(
+            session, _SAMPLE, values
         ).fetchall()
     )

@@ -4,22 +4,7 @@ Every identifier that comes in is a row, was merged into one, or is invalid, and
 disappears. Who wins a merge never depends on the order of files and rows. No message or sample
 here holds an address.
 
-What can be wrong with contacts (a code never changes its meaning):
-
-* ``SPEC-101`` a source's file cannot be read, ``-102`` its kind is unknown, ``-103`` a column is
-  missing, there twice or not text, ``-104`` it has no column with an identifier, ``-105`` its
-  content is not what ``sha256`` pins.
-* ``SPEC-106`` a row is no contact at all (fields, JSON, UTF-8), ``-107`` it has no identifier,
-  ``-108`` no email address, ``-109`` no phone number, ``-110`` no reason, ``-111`` an unknown
-  reason, ``-112`` an end that cannot be read, ``-113`` a duration with nothing to count from,
-  ``-114`` a ``requestedAt`` that cannot be read.
-* ``SPEC-115`` an address is declared twice where that is an error, ``-116`` how many rows are
-  invalid, or too many to set aside, ``-117`` warning: rows were set aside.
-* ``SPEC-118`` warning: times without an offset, ``-119`` the list's own end has passed,
-  ``-120`` warning: contacts would outlive their list, ``-121`` a release's address cannot be
-  read, ``-122`` a ``maxAge`` that leads nowhere, ``-123`` a release asked for in the future.
-* ``SPEC-124`` a file, a line or another part of it is larger than contacts need, ``-125`` a file
-  changed while it was read, ``-126`` warning: a file holds not a single contact.
+What can be wrong with contacts is told in ``codes``.
 """
 
 import secrets

@@ -32,6 +32,9 @@ _AT_ONCE: Final = 2
 _PART: Final = re.compile(r"reconciler-[0-9a-f]{8}")
 """What our parts of a spill folder are called: all else in it is somebody else's."""
 
+_read: Final[dict[str, list[duckdb.Statement]]] = {}
+"""What ``execute`` has read: to read a script can take as long as to do it."""
+
 _INNER: Final = re.compile(r'"exception_message":"(?P<message>(?:[^"\\]|\\.)*)"')
 
 _SETTINGS: Final = """
@@ -41,6 +44,10 @@ SET TimeZone = 'UTC';
 SET autoinstall_known_extensions = false;
 SET autoload_known_extensions = false;
 """
+
+_ORDER: Final = "SET SESSION preserve_insertion_order = {}"
+_INNER_PAD: Final = "SET VARIABLE ipad = $1"
+_OUTER_PAD: Final = "SET VARIABLE opad = $1"
 
 _FOLD: Final = """
 SELECT count(*), coalesce(sum(hash(1, {columns})), 0), coalesce(sum(hash({columns}, 2)), 0)
@@ -100,11 +107,11 @@ class Engine:
         """
         with translated():
             cursor = self._root.cursor()
-            cursor.execute(f"SET SESSION preserve_insertion_order = {str(ordered).lower()}")
+            execute(cursor, _ORDER.format(str(ordered).lower()))
             key = hashlib.sha256(self._key).digest() if len(self._key) > _BLOCK else self._key
             padded = key.ljust(_BLOCK, b"\0")
-            cursor.execute("SET VARIABLE ipad = $1", [bytes(byte ^ 0x36 for byte in padded)])
-            cursor.execute("SET VARIABLE opad = $1", [bytes(byte ^ 0x5C for byte in padded)])
+            execute(cursor, _INNER_PAD, [bytes(byte ^ 0x36 for byte in padded)])
+            execute(cursor, _OUTER_PAD, [bytes(byte ^ 0x5C for byte in padded)])
             try:
                 yield cursor
             finally:
@@ -152,7 +159,8 @@ class Engine:
             source: what follows ``FROM``.
             **values: parameters of ``source``.
         """
-        found = session.execute(_FOLD.format(columns=columns, source=source), values).fetchall()
+        fold = _FOLD.format(columns=columns, source=source)
+        found = execute(session, fold, values).fetchall()
         return self.pseudonym(":".join(map(str, found[0])))
 
     def digest(self, rows: duckdb.DuckDBPyRelation) -> str:
@@ -169,6 +177,24 @@ class Engine:
             bounds = memoryview(offsets).cast("q")[column.offset : column.offset + len(column) + 1]
             made.update(memoryview(data)[bounds[0] : bounds[-1]] if data else b"")
         return made.hexdigest()
+
+
+def execute(
+    session: duckdb.DuckDBPyConnection, script: str, values: object = None
+) -> duckdb.DuckDBPyConnection:
+    """Execute the statements of a constant script, which is read once a process.
+
+    Args:
+        session: where.
+        script: no value is written into it, or the readings of all of them would be kept.
+        values: the parameters of each statement.
+    """
+    statements = _read.get(script)
+    if statements is None:
+        statements = _read[script] = session.extract_statements(script)
+    for statement in statements:
+        session.execute(statement, values)
+    return session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

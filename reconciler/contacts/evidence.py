@@ -12,7 +12,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from reconciler.contacts.engine import PSEUDONYM, Engine
+from reconciler.contacts.engine import PSEUDONYM, Engine, execute
 from reconciler.contacts.ingest import FOREVER, at_rest, literal, scalar, seconds
 from reconciler.model import Table
 
@@ -244,14 +244,14 @@ def release_keys(
     """Return the keys of declared releases that were carried out on every spelling."""
     with engine.session() as session:
         settle(session, gap.path, statuses=statuses, rejections=rejections, withheld=withheld)
-        return tuple(key for (key,) in session.execute(_RELEASE_KEYS).fetchall())
+        return tuple(key for (key,) in execute(session, _RELEASE_KEYS).fetchall())
 
 
 def keys(engine: Engine, gap: Table, *, op: str, rows: Collection[int]) -> frozenset[str]:
     """Return the keys of the declared releases that these rows of one op carry out."""
     with engine.session() as session:
         values = {"path": literal(gap.path), "op": op, "rows": list(rows)}
-        return frozenset(key for (key,) in session.execute(_KEYS, values).fetchall())
+        return frozenset(key for (key,) in execute(session, _KEYS, values).fetchall())
 
 
 def let_go(
@@ -273,7 +273,7 @@ def let_go(
             "as_of": seconds(as_of),
             "window_end": seconds(window_end),
         }
-        return frozenset(key for (key,) in session.execute(_LET_GO, values).fetchall())
+        return frozenset(key for (key,) in execute(session, _LET_GO, values).fetchall())
 
 
 def verify(
@@ -310,7 +310,7 @@ def verify(
     with engine.session() as session:
         settle(session, gap.path, statuses=statuses, rejections=rejections, withheld=withheld)
         now = seconds(as_of)
-        session.execute(_READ_BACK, {"observed": literal(observed.path), "as_of": now})
+        execute(session, _READ_BACK, {"observed": literal(observed.path), "as_of": now})
         return {
             "missing": scalar(session, _GONE, as_of=now),
             "longer": scalar(session, _STILL, window_end=seconds(window_end)),
@@ -332,7 +332,7 @@ def settle(
         ("withheld", withheld),
     ):
         session.register(name, held)
-    session.execute(_SETTLE, {"path": literal(gap)})
+    execute(session, _SETTLE, {"path": literal(gap)})
 
 
 def _table(

@@ -14,6 +14,7 @@ from typing import Final
 
 import duckdb
 
+from reconciler.contacts.engine import execute
 from reconciler.errors import Place, Problem
 from reconciler.masking import mask
 from reconciler.model import REASONS, Counts, ListSpec, Sample
@@ -167,7 +168,7 @@ def _invalid(session: duckdb.DuckDBPyConnection) -> Iterator[Sample]:
 
 def _faults(session: duckdb.DuckDBPyConnection) -> Iterator[tuple[str, str, Sample]]:
     """Yield the first invalid rows: the code, what is wrong, and the row masked."""
-    for row in session.execute(_INVALID, {"shown": SHOWN}).fetchall():
+    for row in execute(session, _INVALID, {"shown": SHOWN}).fetchall():
         code, fault, written, *_, source, line = row
         message = _message(code, fault, row[_FIELD.get(code, 2)])
         sample = Sample(

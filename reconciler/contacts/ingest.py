@@ -19,7 +19,7 @@ import pyarrow as pa
 from reconciler import disk
 from reconciler.api.port import PAGE
 from reconciler.contacts import normalise
-from reconciler.contacts.engine import Engine
+from reconciler.contacts.engine import Engine, execute
 from reconciler.contacts.passing import passing
 from reconciler.errors import STATE_HINT, EngineError
 from reconciler.model import Table
@@ -171,7 +171,7 @@ def empty(engine: Engine, into: Path) -> Table:
     """Return the observed table of a list without contacts."""
     digest = engine.pseudonym("0:0:0")
     with engine.session() as session, written(into / "observed.parquet") as held:
-        session.execute(_EMPTY, {"into": str(held)})
+        execute(session, _EMPTY, {"into": str(held)})
         path = _named(held, digest, into)
         held.replace(path)
     return Table(path=path, rows=0, digest=digest)
@@ -201,7 +201,7 @@ def _share(session: duckdb.DuckDBPyConnection, observed: Table, column: str) -> 
 
 def share(session: duckdb.DuckDBPyConnection, path: str, column: str) -> None:
     """Make the table ``shared``: hashes of what may stand in several rows of a file's column."""
-    session.execute(_SHARED.format(column=column), {"path": path})
+    execute(session, _SHARED.format(column=column), {"path": path})
 
 
 def slice_digest(
@@ -260,7 +260,7 @@ def private(folder: Path) -> None:
 
 def scalar(session: duckdb.DuckDBPyConnection, query: str, /, **values: object) -> int:
     """Return the one number that a query selects."""
-    found = session.execute(query, values).fetchall()  # all, or the session stays in use
+    found = execute(session, query, values).fetchall()  # all, or the session stays in use
     return int(found[0][0]) if found else 0
 
 

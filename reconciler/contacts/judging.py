@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from reconciler.contacts import normalise
+from reconciler.contacts.engine import execute
 from reconciler.contacts.ingest import literal, scalar, seconds, share
 from reconciler.contacts.passing import passing
 from reconciler.contacts.sources import BLOCK, Intake
@@ -24,7 +25,6 @@ _SETTINGS: Final = (
 )
 
 _JUDGED: Final = f"""
-COPY (
 WITH tidied AS (
   SELECT part, line, fault, text, file, feed,
     email, is_there(email) AS mailed,
@@ -79,11 +79,23 @@ SELECT CASE WHEN code IS NULL THEN address END AS address, channel, reason, ends
   file, line, naive, code, CASE WHEN code IS NOT NULL THEN [fault, text,
     tidy(CASE channel WHEN 'email' THEN email ELSE phone END), until, requested_at] END AS wrong
 FROM coded
-) TO $into (FORMAT parquet, COMPRESSION uncompressed, USE_TMP_FILE false)
 """  # noqa: S608 - constants of ours
 """A row's reason and times, each its own or else the default; its address; what is wrong with it,
 and then its values as they are written, in one column since hardly any row has them. A row without
-any identifier stays a row. The file is read once or twice and gone, so packing it does not pay."""
+any identifier stays a row."""
+
+_COPY: Final = "COPY ({}) TO $into (FORMAT parquet, COMPRESSION uncompressed, USE_TMP_FILE false)"
+"""The file is read once or twice and gone, so packing it does not pay."""
+
+_ALL: Final = _COPY.format(_JUDGED)
+_ONLY: Final = _COPY.format(f"{_JUDGED} WHERE coded.address = $only")
+"""Rows of one address, those that are invalid for another fault included."""
+
+BEST: Final = f"""
+ends DESC NULLS FIRST, list_position({list(REASONS)}, reason), requested NULLS LAST, source, line
+"""
+"""The order of rows of one address: the one that suppresses longest, for the strongest reason,
+asked for first; the places decide in the end, so that the order of rows never does."""
 
 _VIEW: Final = """
 CREATE TEMP VIEW judged AS
@@ -99,11 +111,9 @@ SELECT address, channel, reason, ends AS until, requested AS requested_at, sourc
   row_number() OVER best AS place,
   first_value(source) OVER best AS winner_source, first_value(line) OVER best AS winner_line
 FROM judged WHERE code IS NULL AND hash(address) IN (FROM shared)
-WINDOW best AS (PARTITION BY address ORDER BY ends DESC NULLS FIRST,
-  list_position({list(REASONS)}, reason), requested NULLS LAST, source, line)
+WINDOW best AS (PARTITION BY address ORDER BY {BEST})
 """  # noqa: S608 - a constant of ours
-"""Of the addresses that may stand in several rows: the row that suppresses longest, for the
-strongest reason, is in place 1."""
+"""Of the addresses that may stand in several rows: the best is in place 1."""
 
 CLEAN: Final = """
 SELECT address, channel, reason, ends AS until, requested AS requested_at, source, line
@@ -118,7 +128,12 @@ _MERGED: Final = "SELECT count(*) FROM ranked WHERE place > 1"
 
 
 def judge(
-    session: duckdb.DuckDBPyConnection, spec: ListSpec, intake: Intake, *, draft: Path
+    session: duckdb.DuckDBPyConnection,
+    spec: ListSpec,
+    intake: Intake,
+    *,
+    draft: Path,
+    only: str | None = None,
 ) -> None:
     """Read everything and settle what each identifier is.
 
@@ -130,26 +145,30 @@ def judge(
         spec: the list's declaration.
         intake: its contacts; afterwards it knows its readings.
         draft: the file for all rows; it has to stay as long as they are asked for.
+        only: an address; rows of no other are kept.
     """
     normalise.register(session, region=spec.defaults.region)
     given = (spec.defaults.reason, spec.defaults.suppress_until)
     for statement, value in zip(_SETTINGS, given, strict=True):
-        session.execute(statement, [value])
+        execute(session, statement, [value])
     ages = [source.as_of and seconds(source.as_of) for source in spec.sources]
     numbers = pa.array(range(len(ages)), pa.int32())
     session.register("feeds", pa.table({"feed": numbers, "as_of": pa.array(ages, pa.int64())}))
     with passing(session, intake.batches(), schema=BLOCK):
-        session.execute(_JUDGED, {"into": str(draft)})
+        if only is None:
+            execute(session, _ALL, {"into": str(draft)})
+        else:
+            execute(session, _ONLY, {"into": str(draft), "only": only})
     whole = [number for number in range(len(intake.names)) if number not in intake.broken]
     names = pa.array([intake.names[number] for number in whole], pa.string())
     session.register("files", pa.table({"file": pa.array(whole, pa.int32()), "source": names}))
-    session.execute("SET VARIABLE judged = $1", [literal(draft)])
-    session.execute(_VIEW)
+    execute(session, "SET VARIABLE judged = $1", [literal(draft)])
+    execute(session, _VIEW)
     share(session, literal(draft), "address")
-    session.execute(_RANKED)
+    execute(session, _RANKED)
 
 
 def tally(session: duckdb.DuckDBPyConnection) -> tuple[int, int, int, int]:
     """Return how many identifiers were read, invalid and merged, and times taken as UTC."""
-    read, invalid, naive = session.execute(_READ).fetchall()[0]
+    read, invalid, naive = execute(session, _READ).fetchall()[0]
     return read, invalid, scalar(session, _MERGED), int(naive)

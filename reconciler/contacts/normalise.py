@@ -8,7 +8,6 @@ anything else than the functions in ``singly``.
 import re
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from duckdb.func import ARROW, SPECIAL
 
 from reconciler import times
 from reconciler.contacts import dialling
+from reconciler.contacts.engine import execute
 from reconciler.contacts.singly import (
     BLANK,
     RULES,
@@ -102,7 +102,6 @@ CREATE MACRO is_duration(written) AS CASE
   WHEN regexp_full_match(written, '(?s)[!-~].*') THEN starts_with(written, 'P')
   ELSE starts_with(tidy(written), 'P') END;
 
-CREATE MACRO knows_texts() AS true;
 """
 """Of each the likeliest case first, and a test that costs least. An argument is evaluated again
 in every case, so it should be a column. In 64 characters no part of a domain is too long, and no
@@ -134,8 +133,6 @@ CREATE MACRO phone_address_{name}(written, gapless) AS CASE
   WHEN regexp_full_match(written, '{extended}') THEN national_phone_{name}(
     CASE WHEN ends_with(written, '.0') THEN left(written, -2) ELSE {extended_gone} END, written)
   ELSE slow_phone_address(written, getvariable('region')) END;
-
-CREATE MACRO knows_{name}() AS true;
 """
 """What is certain of phones in one region. Patterns of its own numbers match a text as it is
 written, since they are small; that of all calling codes is for a text without gaps and stands in
@@ -153,6 +150,9 @@ CREATE OR REPLACE TEMP MACRO phone_address(written) AS
   phone_address_{name}(written, gapless_phone(written))
 """
 """A session has one region, and macros are quick to name and slow to make."""
+
+_KNOWN: Final = "CREATE TABLE IF NOT EXISTS known (name VARCHAR)"
+"""Which of these macros some session has made: they are the database's."""
 
 _registering: Final = threading.Lock()
 
@@ -181,26 +181,25 @@ def register(session: duckdb.DuckDBPyConnection, *, region: str | None) -> None:
             that only international forms are numbers.
     """
     name = region.lower() if region in phonenumbers.SUPPORTED_REGIONS else "nowhere"
-    session.execute("SET VARIABLE blank = $1", [BLANK])
-    session.execute("SET VARIABLE region = $1", [region or ""])
+    execute(session, "SET VARIABLE blank = $1", [BLANK])
+    execute(session, "SET VARIABLE region = $1", [region or ""])
     with _registering:
-        if not _knows(session, "texts"):
+        execute(session, _KNOWN)
+        known = {name for (name,) in execute(session, "FROM known").fetchall()}
+        if "texts" not in known:
             for called, (function, takes, gives) in _FUNCTIONS.items():
                 session.create_function(
                     called, function, takes, gives, type=ARROW, null_handling=SPECIAL
                 )
-            session.execute(_MACROS)
-        if not _knows(session, name):
-            session.execute(_phone_macros(name, region or ""))
-    session.execute(_CHOSEN.format(name=name))
+            _make(session, "texts", _MACROS)
+        if name not in known:
+            _make(session, name, _phone_macros(name, region or ""))
+    execute(session, _CHOSEN.format(name=name))
 
 
-def _knows(session: duckdb.DuckDBPyConnection, name: str) -> bool:
-    """Tell whether a session of this database brought it before: what is made is the database's."""
-    with suppress(duckdb.CatalogException):
-        session.execute(f"SELECT knows_{name}()")
-        return True
-    return False
+def _make(session: duckdb.DuckDBPyConnection, name: str, macros: str) -> None:
+    execute(session, macros)
+    execute(session, "INSERT INTO known VALUES ($1)", [name])
 
 
 def _phone_macros(name: str, region: str) -> str:

@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from reconciler.contacts import normalise
-from reconciler.contacts.engine import PSEUDONYM, Engine
+from reconciler.contacts.engine import PSEUDONYM, Engine, execute
 from reconciler.contacts.ingest import at_rest, private, seconds
 from reconciler.errors import Place, Problem
 from reconciler.model import ListSpec, ReleaseSpec, Table
@@ -112,13 +112,13 @@ def compile_releases(
         session.register("declared", _declared(spec.releases))
         for name, held in (("spent", spent), ("doubted", doubted)):
             session.register(name, pa.table({"key": pa.array(sorted(held), pa.string())}))
-        session.execute(_ADDRESSED, {"list": spec.name})
+        execute(session, _ADDRESSED, {"list": spec.name})
         age = release_within // timedelta(seconds=1)
         day_end = datetime.combine(as_of.astimezone(UTC).date(), END_OF_DAY)
         moments = {"as_of": seconds(as_of), "day_end": seconds(day_end)}
-        session.execute(_RANKED, {"within": age, **moments})
+        execute(session, _RANKED, {"within": age, **moments})
         table = _kept(engine, session, into)
-        over = session.execute(_DONE).fetchall()
+        over = execute(session, _DONE).fetchall()
         done = tuple(spec.releases[number].place for number, in_doubt in over if not in_doubt)
         doubtful = tuple(spec.releases[number].place for number, in_doubt in over if in_doubt)
         problems = (*_problems(session, spec), *_from_the_future(spec, day_end))
@@ -130,7 +130,7 @@ def _none(engine: Engine, into: Path) -> Table:
     private(into)
     path = into / "releases-none.parquet"
     with engine.session() as session:
-        session.execute(_NO_ROWS)
+        execute(session, _NO_ROWS)
         rows = at_rest(session, "FROM none", path)
     return Table(path=path, rows=rows, digest=engine.pseudonym(""))
 
@@ -162,7 +162,7 @@ def _problems(session: duckdb.DuckDBPyConnection, spec: ListSpec) -> tuple[Probl
             code="SPEC-121",
             message=f"the release's identifier is {wrong[channel]}",
         )
-        for number, channel in session.execute(_UNREADABLE).fetchall()
+        for number, channel in execute(session, _UNREADABLE).fetchall()
     )
 
 

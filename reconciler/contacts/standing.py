@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import duckdb
 
-from reconciler.contacts.engine import Engine
+from reconciler.contacts.engine import Engine, execute
 from reconciler.contacts.evidence import settle
 from reconciler.contacts.fates import Fates, columns
 from reconciler.contacts.ingest import literal, scalar, seconds
@@ -122,6 +122,8 @@ QUALIFY row_number() OVER (PARTITION BY identity ORDER BY last_at DESC,
 """
 """Of what is refused, what the specs still ask for; a contact counts once."""
 
+_ONLY: Final = "DELETE FROM still WHERE address IS DISTINCT FROM $only"
+
 _CODES: Final = "SELECT code, count(*) FROM still GROUP BY code ORDER BY count(*) DESC, code"
 
 _RUNS: Final = "SELECT run FROM still GROUP BY run ORDER BY max(last_at) DESC, run DESC"
@@ -171,6 +173,7 @@ def standing(
     releases: Table,
     exclusive: bool,
     as_of: datetime,
+    only: str | None = None,
 ) -> Standing:
     """Go through all attempts on one list and keep what was refused last and is still wanted.
 
@@ -185,12 +188,14 @@ def standing(
         releases: likewise the declared releases that are not spent.
         exclusive: whether the specs release what they lack.
         as_of: contacts that ended by then are not wanted any more.
+        only: an address; nobody else is looked for.
     """
     with engine.session() as session:
-        session.execute(_TABLES)
+        execute(session, _TABLES)
         for attempt in attempts:
             _take(session, attempt)
-        session.execute(
+        execute(
+            session,
             _STILL,
             {
                 "desired": literal(desired.path),
@@ -199,10 +204,12 @@ def standing(
                 "as_of": seconds(as_of),
             },
         )
+        if only is not None:
+            execute(session, _ONLY, {"only": only})
         return Standing(
-            codes=MappingProxyType(dict(session.execute(_CODES).fetchall())),
+            codes=MappingProxyType(dict(execute(session, _CODES).fetchall())),
             samples=MappingProxyType(_samples(session)),
-            runs=tuple(run for (run,) in session.execute(_RUNS).fetchall()),
+            runs=tuple(run for (run,) in execute(session, _RUNS).fetchall()),
         )
 
 
@@ -212,30 +219,30 @@ def _take(session: duckdb.DuckDBPyConnection, attempt: Attempt) -> None:
         return
     if attempt.gap is None:
         if attempt.complete:
-            session.execute(_ALL_OF_OTHER_OPS, {"ops": list(attempt.ops)})
+            execute(session, _ALL_OF_OTHER_OPS, {"ops": list(attempt.ops)})
         return
     settle(session, attempt.gap, **columns(attempt.told))
     if attempt.complete:
-        session.execute(_NOT_PLANNED)
-    session.execute(_ACCEPTED)
+        execute(session, _NOT_PLANNED)
+    execute(session, _ACCEPTED)
     if attempt.rejected:
         _refuse(session, attempt, gap=attempt.gap, rejected=attempt.rejected)
-    session.execute("DROP TABLE settled")
+    execute(session, "DROP TABLE settled")
 
 
 def _refuse(
     session: duckdb.DuckDBPyConnection, attempt: Attempt, *, gap: Path, rejected: Path
 ) -> None:
     values = {"rejected": literal(rejected), "at": seconds(attempt.at), "run": attempt.run}
-    session.execute(_REFUSED, values)
+    execute(session, _REFUSED, values)
     for statement in _TAKE:
-        session.execute(statement)
-    session.execute(_CAUSES, {"gap": literal(gap)})
+        execute(session, statement)
+    execute(session, _CAUSES, {"gap": literal(gap)})
 
 
 def _samples(session: duckdb.DuckDBPyConnection) -> dict[str, tuple[RejectedContact, ...]]:
     found: dict[str, tuple[RejectedContact, ...]] = {}
-    for row in session.execute(_SAMPLE, {"samples": _SAMPLES}).fetchall():
+    for row in execute(session, _SAMPLE, {"samples": _SAMPLES}).fetchall():
         made = _contact(*row)
         found[made.code] = (*found.get(made.code, ()), made)
     return found

@@ -10,6 +10,7 @@ from typing import Final
 
 import duckdb
 
+from reconciler.contacts.engine import execute
 from reconciler.contacts.ingest import FOREVER, literal, seconds, share
 from reconciler.masking import scrub
 from reconciler.model import Ends, Ground, Op, Table, Tally
@@ -86,7 +87,7 @@ def tallies(session: duckdb.DuckDBPyConnection, gap: str) -> tuple[Tally, ...]:
     values = {"path": gap, "largest": _LARGEST, "ungiven": UNGIVEN}
     return tuple(
         Tally(op=Op(op), by=kind, value=scrub(value), contacts=contacts)
-        for op, kind, value, contacts in session.execute(_TALLIES, values).fetchall()
+        for op, kind, value, contacts in execute(session, _TALLIES, values).fetchall()
     )
 
 
@@ -100,7 +101,7 @@ def grounds(session: duckdb.DuckDBPyConnection, gap: str) -> tuple[Ground, ...]:
     values = {"path": gap, "most": _GROUNDS}
     return tuple(
         Ground(op=Op(op), basis=scrub(basis), contacts=contacts, source=source, line=line)
-        for op, basis, contacts, source, line in session.execute(_WHY, values).fetchall()
+        for op, basis, contacts, source, line in execute(session, _WHY, values).fetchall()
     )
 
 
@@ -112,7 +113,7 @@ def ends(session: duckdb.DuckDBPyConnection, observed: Table, *, as_of: datetime
     path = literal(observed.path)
     share(session, path, "address")
     values = {"path": path, "as_of": seconds(as_of), "ahead": seconds(as_of + _AHEAD)}
-    found = dict(session.execute(_ENDS, values).fetchall())
+    found = dict(execute(session, _ENDS, values).fetchall())
     later, endless = found.pop(-1, 0), found.pop(None, 0)
     days = {_date(day): count for day, count in sorted(found.items())}
     return Ends(days=MappingProxyType(days), later=later, endless=endless)

@@ -9,6 +9,7 @@ from typing import Final
 
 import duckdb
 
+from reconciler.contacts.engine import execute
 from reconciler.contacts.ingest import FOREVER, scalar
 
 _VIEWS: Final = f"""
@@ -267,11 +268,11 @@ def settle(session: duckdb.DuckDBPyConnection) -> None:
             (seconds since 1970), exclusive, recode and basis.
     """
     for statement in (_VIEWS, _CANDIDATES, _FORMER, _JUDGE, _HITS, _TORN, _CLAIMED, _DRAFT, *_FILL):
-        session.execute(statement)
+        execute(session, statement)
     for there, statements in (
         ("SELECT count(*) FROM claimed", (_FILL_CLAIMED,)),
         ("SELECT count(*) FROM torn", (_FILL_TORN,)),
         ("SELECT count(pair) FROM draft", _COUPLES),
     ):
         for statement in statements if scalar(session, there) else ():
-            session.execute(statement)
+            execute(session, statement)

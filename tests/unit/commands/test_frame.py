@@ -41,8 +41,12 @@ def _plan(ctx: click.Context, paths: tuple[Path, ...]) -> int:
     """Note selection and overrides, and show something."""
     SEEN.append((frame.selection(ctx, paths), frame.overrides(ctx)))
     frame.talk(ctx, "talk")
-    document = machine.facts("toy", {"seen": 1})
-    frame.emit(ctx, human=Text("data", style="red"), machine=document, markdown="# data\n")
+    frame.emit(
+        ctx,
+        text=lambda: Text("data", style="red"),
+        json=lambda: machine.facts("toy", {"seen": 1}),
+        markdown=lambda: "# data\n",
+    )
     return 4
 
 
@@ -166,7 +170,7 @@ def test_one_json_document_and_no_more(capsys: pytest.CaptureFixture[str]) -> No
     @frame.format_option("text", "json")
     @click.pass_context
     def late(ctx: click.Context) -> None:
-        frame.emit(ctx, human="", machine=machine.facts("toy", {}))
+        frame.emit(ctx, text=lambda: "", json=lambda: machine.facts("toy", {}))
         raise KeyboardInterrupt
 
     code = main(["late", "--format", "json"], group=click.Group(commands=[late]))

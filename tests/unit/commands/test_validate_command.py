@@ -110,3 +110,64 @@ def test_where_there_are_no_specs_it_says_so(
     told = capsys.readouterr()
     assert (7, "") == (code, told.out)
     assert told.err.startswith("error: ")
+
+
+def test_a_runner_gets_commands_and_people_the_summary(
+    specs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Files are named from GitHub's workspace, contacts masked as everywhere."""
+    (specs / "us.csv").write_text("email\nnobody@@example.com\n", encoding="utf-8")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(specs.parent.parent))
+
+    code = main(["validate", "--format", "github"])
+
+    told = capsys.readouterr().out
+    (total, row, summary) = told.splitlines()
+    folder = specs.parent.name
+    assert 7 == code
+    assert row.startswith(f"::error file={folder}/specs/us.csv,line=2,title=SPEC-108::")
+    assert total.startswith(f"::error file={folder}/specs/all.yaml,line=")
+    assert "1 file, 1 list. 2 problems." == summary
+    assert "nobody@" not in told
+
+
+def test_a_code_host_gets_one_document(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With problems, and with none."""
+    found = []
+    for text in (SPECS, SPECS.replace("create: true", "creat: true")):
+        (specs / "all.yaml").write_text(text, encoding="utf-8")
+        code = main(["validate", "--format", "sarif"])
+        (run,) = orjson.loads(capsys.readouterr().out)["runs"]
+        found.append((code, run["invocations"][0]["exitCode"], len(run["results"])))
+
+    assert [(0, 0, 0), (7, 7, 1)] == found
+
+
+def test_sound_specs_leave_a_runner_the_summary_alone(
+    specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without an empty line above it."""
+    code = main(["validate", str(specs), "--format", "github"])
+
+    assert (0, "1 file, 1 list, 3 contacts. No problems.\n") == (code, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("words", [("validate",), ("validate", "--root", "absent")])
+def test_what_ends_before_anything_is_read_is_told_in_the_format_too(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    words: tuple[str, ...],
+) -> None:
+    """As an error without a place, and as a run that did not succeed."""
+    monkeypatch.chdir(tmp_path)
+
+    github = main([*words, "--format", "github"])
+    command = capsys.readouterr().out
+    as_sarif = main([*words, "--format=sarif"])
+    (run,) = orjson.loads(capsys.readouterr().out)["runs"]
+
+    assert 7 == github == as_sarif == run["invocations"][0]["exitCode"]
+    assert command.startswith("::error title=reconciler::")
+    assert 1 == len(command.splitlines())
+    assert not run["invocations"][0]["executionSuccessful"]

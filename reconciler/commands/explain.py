@@ -1,0 +1,102 @@
+"""``explain``: everything about one address, now; read-only.
+
+The address is an argument, or comes on standard input, so that it stands in no shell's history.
+It is never recorded and never shown but masked.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from reconciler import explain, pipeline, spec
+from reconciler.commands import frame, wiring
+from reconciler.commands.plan import refresh_option
+from reconciler.errors import Exit, SettingError, UsageError, worst
+from reconciler.model import Observed
+from reconciler.views import explained
+
+_LONGEST: Final = 4096
+"""Bytes of standard input that are looked at: no address is as long."""
+
+
+class Specs(frame.ExistingPath):
+    """A path to specs, which may be the rest of a phone number and so is not repeated."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path.
+
+        Raises:
+            SettingError: nothing is there.
+        """
+        try:
+            return super().convert(value, param, ctx)
+        except SettingError as error:
+            raise SettingError(
+                "a PATH after ADDRESS does not exist",
+                hint='an address with spaces needs quotes: "+1 212 555 0101"',
+            ) from error
+
+
+@click.command("explain")
+@click.argument("address")
+@click.argument("paths", nargs=-1, type=Specs(path_type=Path), metavar="[PATH]...")
+@frame.narrowing_options
+@frame.format_option("text", "json")
+@refresh_option
+@frame.global_options
+@click.pass_context
+def command(ctx: click.Context, *, address: str, paths: tuple[Path, ...], refresh: str) -> int:
+    """Tell who declares ADDRESS, what the service holds of it and what a plan would do; read-only.
+
+    ADDRESS is an email address or a phone number; - reads it from standard input. It is recorded
+    nowhere.
+    """
+    chosen = frame.selection(ctx, paths)
+    named = explain.addresses(_typed(ctx) if address == "-" else address, spec.load(chosen))
+    with (
+        wiring.running(ctx, "explain", chosen.root) as run,
+        wiring.door(run) as door,
+        wiring.recorded(run) as upshot,
+    ):
+        now = run.clock()
+        prepared = pipeline.prepare(
+            chosen, reader=door, as_of=now, run=run, anew=refresh == "always"
+        )
+        found = explain.explain(
+            named,
+            spec=prepared.spec,
+            desired=prepared.desired,
+            observed=prepared.observed,
+            made=prepared.plan(as_of=now),
+            run=run,
+        )
+        upshot.code = _exit_code(prepared.observed)
+        frame.emit(
+            ctx,
+            human=explained.text(found),
+            machine=explained.document(found, exit_code=upshot.code),
+        )
+    return upshot.code
+
+
+def _typed(ctx: click.Context) -> str:
+    """Return the one line that stands on standard input."""
+    with frame.interruptible(ctx):
+        try:
+            read = sys.stdin.buffer
+            given = read.readline(_LONGEST) if read.isatty() else read.read(_LONGEST)
+        except (AttributeError, OSError, ValueError) as error:
+            raise UsageError("standard input is closed; expected one address there") from error
+    told = given.decode(errors="replace").strip()
+    if len(told.splitlines()) > 1:
+        raise UsageError("there is more than one line on standard input; expected one address")
+    return told
+
+
+def _exit_code(observed: Observed) -> int:
+    """A list that could not be read whole is an error: the answer is not certain there."""
+    partial = any(not listed.complete for listed in observed.lists.values())
+    codes = [failure.exit_code for failure in observed.failures]
+    return worst([*codes, *[Exit.FAILED] * partial])

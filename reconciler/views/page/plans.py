@@ -1,0 +1,298 @@
+"""What the page of a plan says: who may be contacted again and why, who is protected; pure."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from reconciler.model import CreateList, Ground, ListPlan, Op, Plan, UpdateList
+from reconciler.times import zulu
+from reconciler.views import counting, human, wording
+from reconciler.views.page import parts, pictures, words
+from reconciler.views.page.parts import Age, Alert, Held, Move, Shown, Tile, Tone
+from reconciler.views.wording import plural
+
+_LETS_GO: Final = (Op.RELEASE, Op.SHORTEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """One ground on which people may be contacted again."""
+
+    key: str
+    contacts: int
+    becomes: str
+    basis: str
+    ticket: str
+    requested_by: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """A whole list that is to end earlier."""
+
+    key: str
+    contacts: int
+    until: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """What becomes of one kind of contacts, as bars by what they have in common."""
+
+    symbol: str
+    word: str
+    title: str
+    tone: Tone
+    total: int
+    bars: tuple[pictures.Bar, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One list that there is something to say of."""
+
+    key: str
+    tenant: str
+    counts: counting.Planned
+    created: bool
+    moves: tuple[Move, ...]
+    amended: str
+    separated: int
+    refusals: tuple[Held, ...]
+    samples: tuple[Shown, ...]
+    longer: int
+    notes: tuple[str, ...]
+    batch_reason: str
+    odd: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPage:
+    """All that the page of a plan says."""
+
+    plan: str
+    as_of: str
+    preview: bool
+    headline: str
+    summary: str
+    counts: counting.Planned
+    tiles: tuple[Tile, ...]
+    alerts: tuple[Alert, ...]
+    again: int
+    again_text: str
+    suppresses_only: bool
+    whys: tuple[Why, ...]
+    whys_untold: int
+    endings: tuple[Ending, ...]
+    withheld: int
+    refusals: tuple[Held, ...]
+    sizes: tuple[pictures.Size, ...]
+    sizes_more: int
+    by_reason: tuple[Split, ...]
+    by_source: tuple[Split, ...]
+    time_line: pictures.TimeLine
+    lists: tuple[Listed, ...]
+    matching: tuple[str, ...]
+    feeds: tuple[Age, ...]
+    policy: tuple[tuple[str, str, str], ...]
+
+
+def page(made: Plan) -> PlanPage:
+    """Return what the page of a plan says."""
+    counts = counting.planned(made)
+    again = counts.release + counts.shorten
+    whys = tuple(_whys(made))
+    feeds = parts.ages(((x.key, feed) for x in made.lists for feed in x.feeds), made.as_of)
+    stale = tuple(feed for feed in feeds if feed.stale)
+    shown = tuple(listed for listed in made.lists if _says_something(listed))
+    sizes = pictures.sizes((x.key, x.size_before, x.size_after) for x in made.lists)
+    return PlanPage(
+        plan=made.id,
+        as_of=words.day(made.as_of),
+        preview=made.preview,
+        headline=words.planned(made),
+        summary=human.plan_summary(made).plain,
+        counts=counts,
+        tiles=tuple(_tiles(made, counts)),
+        alerts=(*_preview(made), *parts.alerts(made.failures, stale, made.problems, made.overrides)),
+        again=again,
+        again_text=words.again_parts(counts.release, counts.shorten),
+        suppresses_only=made.suppresses_only,
+        whys=whys,
+        whys_untold=max(again - sum(why.contacts for why in whys), 0),
+        endings=tuple(_endings(made)),
+        withheld=sum(map(_withheld, made.lists)),
+        refusals=parts.held(made.refusals),
+        sizes=sizes,
+        sizes_more=len(made.lists) - len(sizes),
+        by_reason=tuple(_splits(made, "reason", counts)),
+        by_source=tuple(_splits(made, "source", counts)),
+        time_line=pictures.time_line((x.gap.ends for x in made.lists), as_of=made.as_of),
+        lists=tuple(map(_listed, shown)),
+        matching=tuple(x.key for x in made.lists if not _says_something(x)),
+        feeds=feeds,
+        policy=tuple(_policy(made)),
+    )
+
+
+def _tiles(made: Plan, counts: counting.Planned) -> Iterator[Tile]:
+    again = counts.release + counts.shorten
+    yield Tile(
+        label="May be contacted again",
+        number=f"{again:,}",
+        text=words.again_parts(counts.release, counts.shorten),
+        tone="release" if again else "calm",
+    )
+    yield Tile(
+        label="Newly protected",
+        number=f"{counts.suppress:,}",
+        text="People who are put on a list.",
+        tone="protect" if counts.suppress else "calm",
+    )
+    yield Tile(
+        label="Protected otherwise",
+        number=f"{counts.amend:,}",
+        text="People who get a later end or another reason.",
+        tone="amend" if counts.amend else "calm",
+    )
+    yield Tile(
+        label="Refused",
+        number=f"{len(made.refusals):,}",
+        text="Held back by a rule; see below." if made.refusals else "No rule holds anything back.",
+        tone="warn" if made.refusals else "calm",
+    )
+    yield Tile(
+        label="On the lists afterwards",
+        number=f"{counts.after:,}",
+        text=f"{counts.before:,} before, over {plural(len(made.lists), 'list')}; "
+        f"{counts.surplus:,} of them are kept though not declared.",
+    )
+
+
+def _preview(made: Plan) -> Iterator[Alert]:
+    if made.preview:
+        text = f"As of {zulu(made.as_of)}. It can be read, and never applied."
+        yield Alert(title="This is a preview", lines=(text,))
+
+
+def _whys(made: Plan) -> Iterator[Why]:
+    for listed in made.lists:
+        for ground in listed.grounds:
+            yield Why(
+                key=listed.key,
+                contacts=ground.contacts,
+                becomes=words.DONE_TO[ground.op],
+                basis=ground.basis,
+                ticket=ground.ticket,
+                requested_by=ground.requested_by,
+                place=_place(ground),
+            )
+
+
+def _place(ground: Ground) -> str:
+    return f"{ground.source}:{ground.line}" if ground.source and ground.line else ground.source
+
+
+def _endings(made: Plan) -> Iterator[Ending]:
+    for listed in made.lists:
+        for until in words.whole_list_ends(listed):
+            yield Ending(key=listed.key, contacts=listed.size_before, until=until)
+
+
+def _withheld(listed: ListPlan) -> int:
+    """Count those whose release was asked for and is not part of the plan."""
+    counts = counting.planned_list(listed)
+    asked = listed.gap.released + listed.gap.shortened
+    return asked - counts.release - counts.shorten if listed.refusals else 0
+
+
+def _splits(
+    made: Plan, by: Literal["reason", "source"], counts: counting.Planned
+) -> Iterator[Split]:
+    """Yield bars for each op that is carried out; what no tally tells is among the others."""
+    for op, total in _by_op(counts).items():
+        found: Counter[str] = Counter()
+        for listed in made.lists:
+            told = [tally for tally in listed.gap.tallies if (tally.op, tally.by) == (op, by)]
+            if sum(tally.contacts for tally in told) <= _by_op(counting.planned_list(listed))[op]:
+                found.update({tally.value: tally.contacts for tally in told})
+        if found:
+            symbol, word, _ = wording.SYMBOLS[op]
+            yield Split(
+                symbol=symbol,
+                word=word,
+                title=words.DONE_TO[op],
+                tone=parts.TONES[op],
+                total=total,
+                bars=pictures.bars(found, others="all others", total=total),
+            )
+
+
+def _by_op(counts: counting.Planned) -> Mapping[Op, int]:
+    return {
+        Op.RELEASE: counts.release,
+        Op.SHORTEN: counts.shorten,
+        Op.SUPPRESS: counts.suppress,
+        Op.AMEND: counts.amend,
+    }
+
+
+def _says_something(listed: ListPlan) -> bool:
+    return bool(listed.actions or listed.refusals or listed.notes)
+
+
+def _listed(listed: ListPlan) -> Listed:
+    counts = counting.planned_list(listed)
+    gap = listed.gap
+    separated = sum(
+        action.rows.rows
+        for action in listed.actions
+        if not isinstance(action, CreateList | UpdateList) and action.rows.op == Op.PART
+    )
+    later, recoded = f"{gap.extended:,} to a later end", f"{gap.recoded:,} to another reason"
+    sent = {op: total for op, total in _by_op(counts).items() if total}
+    return Listed(
+        key=listed.key,
+        tenant=listed.tenant,
+        counts=counts,
+        created=any(isinstance(action, CreateList) for action in listed.actions),
+        moves=tuple(_moves(listed)),
+        amended=f"{later}, {recoded}" if counts.amend else "",
+        separated=separated,
+        refusals=parts.held(listed.refusals),
+        samples=tuple(parts.shown(gap.samples, sent)),
+        longer=gap.longer,
+        notes=listed.notes,
+        batch_reason=listed.batch_reason,
+        odd=wording.declared_odd(listed.counts) if hasattr(wording, "declared_odd") else "",
+    )
+
+
+def _moves(listed: ListPlan) -> Iterator[Move]:
+    for action in listed.actions:
+        match action:
+            case CreateList(settings=settings):
+                yield from parts.moves(wording.declared(settings), new=True)
+            case UpdateList(changes=changes):
+                yield from parts.moves(changes)
+            case _:
+                pass
+
+
+def _policy(made: Plan) -> Iterator[tuple[str, str, str]]:
+    """Yield the bounds in force: name, value, and where it is set."""
+    policy = made.policy
+    bounds = {
+        "maxReleases": f"{policy.max_release_share * 100:f}".rstrip("0").rstrip(".")
+        + f"% of a list, and {policy.max_release_count:,} people",
+        "maxSuppressions": f"{policy.max_suppressions:,} people",
+        "releaseWithin": plural(policy.release_within.days, "day"),
+    }
+    for name, value in bounds.items():
+        place = policy.places.get(name)
+        yield name, value, str(place) if place else "built-in value"
+    for freeze in policy.freeze:
+        span = f"{zulu(freeze.start)} to {zulu(freeze.end)}: {freeze.why}"
+        yield "freeze", span, str(freeze.place)

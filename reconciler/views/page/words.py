@@ -1,0 +1,131 @@
+"""Sentences for somebody who has never seen a terminal; pure.
+
+One person here is one address on one list: an email or a phone number. What counts for a limit
+counts here too: whoever is released or shortened may be contacted again.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from types import MappingProxyType
+from typing import Final
+
+from reconciler.model import Drift, Failure, ListPlan, Op, Plan, Receipt, UpdateList
+from reconciler.views import counting
+from reconciler.views.wording import plural
+
+DONE_TO: Final = MappingProxyType(
+    {
+        Op.SUPPRESS: "Newly protected",
+        Op.AMEND: "Protected for longer, or for another reason",
+        Op.SHORTEN: "Protected for less time",
+        Op.RELEASE: "Released",
+        Op.SURPLUS: "Protected, though not declared",
+        Op.LONGER: "Protected for longer than declared",
+    }
+)
+"""What becomes of contacts, in plain words; the symbol and its word stand beside it."""
+
+
+def planned(made: Plan) -> str:
+    """Say in one sentence how many people may be contacted again, and how many no longer."""
+    counts = counting.planned(made)
+    again = counts.release + counts.shorten
+    ending = sum(bool(tuple(whole_list_ends(listed))) for listed in made.lists)
+    if made.empty:
+        told = "Nothing would be done" if made.refusals else "Nothing changes"
+        if not made.refusals and not made.failures:
+            told += ": the service matches the specs"
+    elif again or counts.suppress or not counts.amend:
+        told = f"{_again(again)}, {_protected(counts.suppress)}"
+    else:
+        told = f"Nobody may be contacted again, {_otherwise(counts.amend)}"
+    whole = f"{plural(ending, 'whole list')} {'ends' if ending == 1 else 'end'} earlier"
+    refused, unread = _refused(len(made.refusals)), _unread(made.failures)
+    return _sentence(told, whole if ending else "", refused, unread)
+
+
+def applied(done: Receipt) -> str:
+    """Say likewise what a run has done."""
+    if counting.nothing_done(done):
+        return "Nothing was to be done: the service matches the specs."
+    counts = counting.applied(done.outcomes)
+    again = counts.released + counts.shortened
+    told = f"{_again(again)}, {_protected(counts.suppressed)}"
+    rejected = f"{counts.rejected:,} not accepted" if counts.rejected else ""
+    return _sentence(told, rejected, _refused(len(done.refusals)), _unread(done.failures))
+
+
+def drifted(found: Drift) -> str:
+    """Say whether everybody is protected who should be."""
+    counts = counting.drifted(found)
+    doubt = _unread(found.failures) or _half_read(found)
+    if counts.missing:
+        who = "1 person is" if counts.missing == 1 else f"{counts.missing:,} people are"
+        told = f"{who} not protected who should be"
+    elif doubt:
+        told = "Nobody is known to be unprotected, but it is not all clear"
+    elif counts.differ or counts.surplus or counts.longer:
+        told = "Everybody is protected who should be, though not all as declared"
+    else:
+        told = "Everybody is protected as declared"
+    return _sentence(told, doubt)
+
+
+def again_parts(released: int, shortened: int) -> str:
+    """Say how those may be contacted again."""
+    if not released and not shortened:
+        return "Nobody is released, and nobody is protected for less time."
+    return f"{released:,} released, {shortened:,} protected for less time."
+
+
+def whole_list_ends(listed: ListPlan) -> Iterable[str]:
+    """Yield the new end of a list whose own end moves closer: all that are on it go with it."""
+    for action in listed.actions:
+        if isinstance(action, UpdateList):
+            yield from (change.new or "" for change in action.changes if change.shortens)
+
+
+def age(as_of: datetime | None, now: datetime) -> str:
+    """Say how old something is, in whole days."""
+    if as_of is None:
+        return "not told"
+    return plural((now - as_of).days, "day") if now >= as_of else "dated ahead"
+
+
+def day(moment: datetime) -> str:
+    """Spell a time for people: ``23 November 2026, 10:15 UTC``."""
+    return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def _again(count: int) -> str:
+    who = {0: "Nobody", 1: "1 person"}.get(count, f"{count:,} people")
+    return f"{who} may be contacted again"
+
+
+def _protected(count: int) -> str:
+    who = {0: "nobody is", 1: "1 is"}.get(count, f"{count:,} are")
+    return f"{who} newly protected"
+
+
+def _otherwise(count: int) -> str:
+    return f"{count:,} {'is' if count == 1 else 'are'} protected for longer or for another reason"
+
+
+def _refused(count: int) -> str:
+    if not count:
+        return ""
+    return "1 thing is refused" if count == 1 else f"{count:,} things are refused"
+
+
+def _unread(failures: Iterable[Failure]) -> str:
+    count = len({failure.key for failure in failures})
+    return f"{plural(count, 'list')} could not be worked on" if count else ""
+
+
+def _half_read(found: Drift) -> str:
+    count = sum(not listed.complete for listed in found.lists)
+    return f"{plural(count, 'list')} could not be read whole" if count else ""
+
+
+def _sentence(first: str, *others: str) -> str:
+    return "; ".join([first, *filter(None, others)]) + "."
