@@ -38,8 +38,7 @@ def create(path: Path, data: bytes) -> None:
     """
     with draft(path) as held:
         _write(held, data)
-        os.link(held, path)
-        settle(path.parent)
+        _name(held, path)
 
 
 def replace(path: Path, data: bytes) -> None:
@@ -77,6 +76,22 @@ def adopt(held: Path, path: Path) -> None:
     """
     settle(held)
     held.replace(path)
+    settle(path.parent)
+
+
+def claim(held: Path, path: Path) -> None:
+    """Give a draft a name that nobody has, once all of it is on disk.
+
+    Raises:
+        FileExistsError: somebody has it.
+        OSError: it cannot be named so or put on disk.
+    """
+    settle(held)
+    _name(held, path)
+
+
+def _name(held: Path, path: Path) -> None:
+    os.link(held, path)
     settle(path.parent)
 
 

@@ -4,24 +4,46 @@ The two directions are never added up: a missing contact may be called against t
 surplus one is usually an opt-out somebody took. It never decides what to do about either.
 """
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import MappingProxyType
 from typing import Final
 
+from reconciler.masking import scrub
 from reconciler.model import (
+    LAPSING_SOON,
+    SEVERITIES,
     UNMANAGED,
     Change,
     Desired,
     DesiredList,
     Drift,
+    Gap,
     ListDrift,
     Observed,
     ObservedList,
     Op,
+    Origin,
     Settings,
+    Unmanaged,
+    Way,
 )
 from reconciler.times import zulu
 
 _FIELDS: Final = ("name", "description", "suppressUntil")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trace:
+    """How much of one list's drift the specs or we have made; the rest somebody else has."""
+
+    pending: Mapping[Way, int] = field(default_factory=lambda: MappingProxyType({}))
+    untold: str = ""
+    """Why that cannot be told; then it says nothing of the rest either."""
+
+
+_NOBODY_LOOKED: Final = Trace(untold="nobody looked at earlier runs")
 
 
 def changes(declared: Settings, observed: Settings) -> tuple[Change, ...]:
@@ -52,12 +74,39 @@ def values(settings: Settings) -> dict[str, str | None]:
     return {name: value for name, value in spelled.items() if value is not UNMANAGED}
 
 
-def report(desired: Desired, observed: Observed, *, as_of: datetime) -> Drift:
-    """Return how every list that could be read differs from its spec."""
+def unnamed(settings: Settings) -> Settings:
+    """Return settings as evidence holds them: their own texts freed of anything like an address."""
+
+    def told(text: str | Unmanaged | None) -> str | Unmanaged | None:
+        return text if text is None or isinstance(text, Unmanaged) else scrub(text)
+
+    return replace(settings, name=told(settings.name) or "", description=told(settings.description))
+
+
+def report(
+    desired: Desired,
+    observed: Observed,
+    *,
+    as_of: datetime,
+    traces: Mapping[str, Trace] = MappingProxyType({}),
+) -> Drift:
+    """Return how every list that could be read differs from its spec.
+
+    Args:
+        desired: what should be.
+        observed: what is.
+        as_of: the time of the report.
+        traces: what earlier runs tell of each list, by key.
+    """
     return Drift(
         as_of=as_of,
         lists=tuple(
-            _of_list(wanted, observed.lists[wanted.spec.name])
+            _of_list(
+                wanted,
+                observed.lists[wanted.spec.name],
+                as_of=as_of,
+                trace=traces.get(wanted.spec.name, _NOBODY_LOOKED),
+            )
             for wanted in desired.lists
             if wanted.spec.name in observed.lists
         ),
@@ -66,28 +115,64 @@ def report(desired: Desired, observed: Observed, *, as_of: datetime) -> Drift:
     )
 
 
-def _of_list(desired: DesiredList, observed: ObservedList) -> ListDrift:
+def _of_list(
+    desired: DesiredList, observed: ObservedList, *, as_of: datetime, trace: Trace
+) -> ListDrift:
     gap = observed.gap
-    remote = observed.remote
-    moved = changes(desired.spec.settings, remote.settings) if remote else ()
+    moved = settings_of(desired, observed)
+    counts: Mapping[Way, int] = {
+        "missing": desired.wanted if idle(observed) else gap.missing,
+        "differ": gap.amended + len(moved) + gap.shortened,
+        "surplus": gap.surplus + gap.released,
+        "longer": gap.longer,
+    }
     return ListDrift(
         key=desired.spec.name,
         tenant=desired.tenant.name,
-        missing=desired.wanted if _idle(observed) else gap.missing,
-        differ=gap.amended + len(moved) + gap.shortened,
-        surplus=gap.surplus + gap.released,
-        longer=gap.longer,
+        missing=counts["missing"],
+        differ=counts["differ"],
+        surplus=counts["surplus"],
+        longer=counts["longer"],
+        opaque=gap.opaque,
         changes=moved,
         size=observed.size,
         complete=observed.complete,
         lapsed=observed.lapsed,
-        absent=remote is None,
+        absent=observed.remote is None,
         samples=gap.samples,
         notes=tuple(_notes(desired, observed)),
+        origins={way: _origin(counts[way], way, trace) for way in SEVERITIES},
+        untold=trace.untold if any(counts.values()) else "",
+        lapsing=_lapsing(observed, gap, as_of),
+        ends=gap.ends,
+        feeds=desired.feeds,
     )
 
 
-def _idle(observed: ObservedList) -> bool:
+def settings_of(desired: DesiredList, observed: ObservedList) -> tuple[Change, ...]:
+    """Return the settings of a list that differ; those of one that is to be made do not."""
+    remote = observed.remote
+    return changes(desired.spec.settings, remote.settings) if remote else ()
+
+
+def _origin(count: int, way: Way, trace: Trace) -> Origin:
+    if trace.untold:
+        return Origin(unknown=count)
+    pending = trace.pending.get(way, 0)
+    return Origin(pending=pending, outside=count - pending)
+
+
+def _lapsing(observed: ObservedList, gap: Gap, as_of: datetime) -> int:
+    """Count who comes off by themselves before long: all of them where the list itself ends."""
+    soon = as_of + LAPSING_SOON
+    end = observed.remote.settings.suppress_until if observed.remote else None
+    if isinstance(end, datetime) and end <= soon:
+        return observed.size
+    last = soon.date().isoformat()
+    return sum(count for day, count in gap.ends.days.items() if day <= last)
+
+
+def idle(observed: ObservedList) -> bool:
     """Whether the list as a whole suppresses nobody, whoever is on it."""
     return observed.lapsed or _of_another_type(observed)
 

@@ -197,7 +197,7 @@ def _addresses_of(release: ReleaseSpec, listed: ListSpec) -> Iterator[str | None
     )
 
 
-def _with_service(  # noqa: PLR0913 - all that is known of one list
+def _with_service(
     told: ListExplanation,
     declared: ListSpec,
     seen: ObservedList | None,
@@ -263,9 +263,10 @@ def _does(action: Action, step: PlannedStep) -> bool:
 
 
 def _keeping(step: PlannedStep, planned: ListPlan) -> Iterator[Refusal]:
+    directions = _WITHHELD_BY.get(step.op, frozenset())
+    rules = {_KEPT_BY.get(step.op, "")}
+    if step.op in {Op.SUPPRESS, Op.AMEND}:
+        rules.add("incomplete-read")
     for refusal in planned.refusals:
-        unread = refusal.rule == "incomplete-read" and step.op in {Op.SUPPRESS, Op.AMEND}
-        if refusal.direction in _WITHHELD_BY.get(step.op, ()) or unread:
-            yield refusal
-        elif refusal.rule == _KEPT_BY.get(step.op):
+        if refusal.direction in directions or refusal.rule in rules:
             yield refusal

@@ -120,7 +120,7 @@ def bring(wish: Wish, *, root: Path, reader: Reader, run: Run, umask: int) -> Im
             )
         with laid(files, umask=umask):
             _alone(made, root)
-    run.write("import.json", {"list": name, "id": remote.id, "counts": asdict(counts)})
+    run.write(f"import-{name}.json", {"id": remote.id, "counts": asdict(counts)})
     return made
 
 
@@ -155,7 +155,7 @@ def _check(name: str, wish: Wish, loaded: Spec, root: Path) -> None:
                 f"a list {name} is declared already ({listed.place})", hint="choose another: --name"
             )
         _other(listed, wish, list_id=wish.list_id, called="")
-    free(iter((_spec(root, name), _contacts(root, name))))
+    free((_spec(root, name), _contacts(root, name)))
 
 
 def _other(listed: ListSpec, wish: Wish, *, list_id: str, called: str) -> None:
@@ -209,9 +209,9 @@ def _alone(made: Imported, root: Path) -> None:
 
 
 def _text(made: Imported, wish: Wish, settings: Settings, root: Path) -> str:
-    document = _document(made.name, wish, list_id=made.list_id)
+    own = dict(_settings(settings, but=made.unsaid))
+    document = _document(made.name, wish, list_id=made.list_id, own=own)
     said = document["spec"]
-    said["list"] = dict(_settings(settings, but=made.unsaid))
     if made.contacts:
         said["sources"] = [{"path": made.contacts.relative_to(root).as_posix()}]
     said["ownership"] = "additive"
@@ -220,9 +220,13 @@ def _text(made: Imported, wish: Wish, settings: Settings, root: Path) -> str:
     return written(document, schema=f"../schemas/{_SCHEMA}" if there else "", head=head)
 
 
-def _document(name: str, wish: Wish, *, list_id: str = "") -> dict[str, Any]:
-    """Return what can be said before the list is read."""
+def _document(
+    name: str, wish: Wish, *, list_id: str = "", own: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Return a list's document as far as it does not depend on its contacts."""
     said: dict[str, Any] = {"tenant": wish.tenant.name, "listId": Quoted(list_id or wish.list_id)}
+    if own:
+        said["list"] = own
     if wish.region:
         said["defaults"] = {"region": wish.region}
     return {

@@ -5,7 +5,7 @@ place goes again if what follows fails.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,7 +61,7 @@ def laid(files: Sequence[NewFile], *, umask: int) -> Iterator[None]:
         raise
 
 
-def free(paths: Iterator[Path]) -> None:
+def free(paths: Iterable[Path]) -> None:
     """See to it that nothing is there under any of these names.
 
     Raises:

@@ -3,7 +3,7 @@
 It asks what a run would ask first, and says of each answer whether a run would get on with it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Final
 
@@ -21,31 +21,25 @@ def ping(spec: Spec, *, reader: Callable[[Tenant], Reader]) -> Iterator[Check]:
     """Yield what was looked at, tenant by tenant and list by list, as it is found.
 
     Args:
-        spec: the loaded specs; only tenants of selected lists are asked.
+        spec: the loaded specs; only tenants of selected lists are asked, or all where no list
+            is declared yet.
         reader: opens the way to a tenant.
     """
-    for name in sorted({listed.tenant for listed in spec.lists}):
-        lists = tuple(listed for listed in spec.lists if listed.tenant == name)
-        yield from reach(spec.tenants[name], lists, reader=reader)
-
-
-def reach(
-    tenant: Tenant, lists: Sequence[ListSpec] = (), *, reader: Callable[[Tenant], Reader]
-) -> Iterator[Check]:
-    """Yield what was looked at of one tenant and these lists of it."""
-    name = tenant.name
-    try:
-        way = reader(tenant)
-        way.sign_in()
-    except InterruptedRunError:
-        raise
-    except ReconcilerError as error:
-        yield _failed(name, "token", error)
-        return
-    yield Check(subject=name, name="token", ok=True, detail="given")
-    yield _clock(name, way)
-    for listed in lists:
-        yield from _list(listed, tenant, way)
+    for name in sorted({listed.tenant for listed in spec.lists} or spec.tenants):
+        tenant = spec.tenants[name]
+        try:
+            way = reader(tenant)
+            way.sign_in()
+        except InterruptedRunError:
+            raise
+        except ReconcilerError as error:
+            yield _failed(name, "token", error)
+            continue
+        yield Check(subject=name, name="token", ok=True, detail="given")
+        yield _clock(name, way)
+        for listed in spec.lists:
+            if listed.tenant == name:
+                yield from _list(listed, tenant, way)
 
 
 def _list(listed: ListSpec, tenant: Tenant, way: Reader) -> Iterator[Check]:

@@ -6,8 +6,9 @@ That planning cannot write is a type, not a promise.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 from reconciler import desired as compiling
@@ -40,6 +41,8 @@ class Prepared:
     spec: Spec
     desired: Desired
     observed: Observed
+    applied: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """The run that last applied each list, by key."""
 
     def plan(
         self,
@@ -110,7 +113,7 @@ def prepare(
     )
     observed = observing.observe(desired, reader=reader, look=look)
     record.observation(loaded, desired, observed, run=run)
-    return Prepared(spec=loaded, desired=desired, observed=observed)
+    return Prepared(spec=loaded, desired=desired, observed=observed, applied=past.applied)
 
 
 def execute(

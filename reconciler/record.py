@@ -19,6 +19,7 @@ from reconciler.model import (
     Desired,
     ListPlan,
     Observed,
+    Op,
     Outcome,
     Plan,
     Receipt,
@@ -38,6 +39,9 @@ _NAMES: Final[Mapping[int, str]] = {
     Exit.TERMINATED: "interrupted",
 }
 
+_TO_SEND: Final = frozenset({Op.SUPPRESS, Op.AMEND, Op.PART, Op.SHORTEN, Op.RELEASE})
+"""What becomes of these rows is told also where all of them were withheld."""
+
 
 def observation(spec: Spec, desired: Desired, observed: Observed, *, run: Run) -> None:
     """Write ``specs.json`` and ``observed.json``: digests and counts of both sides."""
@@ -50,7 +54,9 @@ def observation(spec: Spec, desired: Desired, observed: Observed, *, run: Run) -
                 {
                     "key": wanted.spec.name,
                     "declaration": wanted.spec.digest,
+                    "settings": wanted.spec.settings,
                     "table": wanted.table,
+                    "table_file": wanted.table.path.name,
                     "releases": wanted.releases,
                     "counts": wanted.counts,
                     "feeds": wanted.feeds,
@@ -69,6 +75,7 @@ def observation(spec: Spec, desired: Desired, observed: Observed, *, run: Run) -
                     "key": seen.key,
                     "id": seen.remote.id if seen.remote else None,
                     "version": seen.remote.version if seen.remote else None,
+                    "settings": seen.remote.settings if seen.remote else None,
                     "complete": seen.complete,
                     "incomplete_because": seen.incomplete_because,
                     "cached": seen.cached,
@@ -90,7 +97,11 @@ def receipt(
     told = _by_list(outcomes)
     for listed in plan.lists:
         _rejected(listed, told[listed.key], run=run)
-    parts = [_changes(listed, told[listed.key], run=run) for listed in plan.lists if listed.actions]
+    parts = [
+        _changes(listed, told[listed.key], run=run)
+        for listed in plan.lists
+        if listed.actions or _TO_SEND & listed.gap.parts.keys()
+    ]
     if parts:
         evidence.collect(run.engine, parts, run.folder / "changes.parquet")
         for part in parts:

@@ -10,12 +10,17 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import Final
 
 import click
 
 from reconciler.commands import ending, frame
 from reconciler.commands.group import PROGRAM, root
 from reconciler.commands.signals import Signals
+from reconciler.errors import UsageError
+
+COMPLETE: Final = f"_{PROGRAM.upper()}_COMPLETE"
+"""The variable by which a shell asks for completions, as click spells it."""
 
 
 def main(argv: Sequence[str] | None = None, *, group: click.Group = root) -> int:
@@ -25,12 +30,31 @@ def main(argv: Sequence[str] | None = None, *, group: click.Group = root) -> int
         argv: the arguments, without the program's name; those of the process by default.
         group: the commands there are.
     """
+    asked = os.environ.get(COMPLETE)
+    if asked:
+        return _completed(group, asked)
     args = list(sys.argv[1:] if argv is None else argv)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # an odd locale must not cost a plan
     with Signals() as signals, _private() as umask:
         code = _run(group, args, signals, umask)
     return signals.code or code
+
+
+def _completed(group: click.Group, asked: str) -> int:
+    """Answer a shell that completes a command line, or print the script that lets it.
+
+    What cannot be completed has no completions: whoever types sees no error between the words.
+    """
+    from click.shell_completion import shell_complete  # noqa: PLC0415 - only where a shell asks
+
+    with suppress(Exception):
+        if not shell_complete(group, {}, PROGRAM, COMPLETE, asked):
+            return 0
+    if not asked.endswith("_complete"):
+        told = f"{COMPLETE} is {asked!r}, expected bash_source, zsh_source or fish_source"
+        click.echo(f"error: {told}", err=True)
+    return UsageError.exit_code
 
 
 @contextmanager

@@ -104,7 +104,7 @@ def command(
                 made, tenants=prepared.spec.tenants, writer=door, run=run
             )
         upshot.code = done.exit_code
-        run.write("report.md", markdown.receipt(done).encode())
+        run.write("report.md", markdown.receipt(done, made=made).encode())
         _show(ctx, made, done, run)
     return upshot.code
 
@@ -198,5 +198,5 @@ def _show(ctx: click.Context, made: Plan, done: Receipt, run: Run) -> None:
         shown=not (made.empty and frame.wanted_format(ctx) == "text"),
         text=lambda: human.receipt(done, artifacts=run.folder),
         json=lambda: machine.receipt(done, made=made, artifacts=run.folder),
-        markdown=lambda: markdown.receipt(done),
+        markdown=lambda: markdown.receipt(done, made=made),
     )

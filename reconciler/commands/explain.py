@@ -75,8 +75,8 @@ def command(ctx: click.Context, *, address: str, paths: tuple[Path, ...], refres
         upshot.code = _exit_code(prepared.observed)
         frame.emit(
             ctx,
-            human=explained.text(found),
-            machine=explained.document(found, exit_code=upshot.code),
+            text=lambda: explained.text(found),
+            json=lambda: explained.document(found, exit_code=upshot.code),
         )
     return upshot.code
 

@@ -6,12 +6,14 @@ in the context instead of being passed on, so that its environment variable keep
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from reconciler.errors import SettingError, UsageError
 from reconciler.masking import scrub
@@ -200,6 +202,19 @@ def overrides(ctx: click.Context) -> "Overrides":
 # ---------------------------------------------------------------- how flags are kept
 
 
+def _list_names(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem[str]]:
+    """Return the names of lists for a shell that completes; none where they cannot be had."""
+    del param
+    with suppress(Exception):
+        from reconciler import spec  # noqa: PLC0415 - YAML is not for those who only ask for help
+
+        lists = spec.load(selection(ctx, ())).lists
+        return [CompletionItem(one.name) for one in lists if one.name.startswith(incomplete)]
+    return []
+
+
 def _keep(where: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     """Return a callback that keeps a flag under its own name, which may be a Python word."""
 
@@ -285,6 +300,7 @@ _SELECTION_OPTIONS: Final = (
         metavar="NAME",
         expose_value=False,
         callback=_keep(_SELECTED),
+        shell_complete=_list_names,
         help="Only the list of this name; repeatable.",
     ),
     click.option(
@@ -300,8 +316,20 @@ _SELECTION_OPTIONS: Final = (
 _OVERRIDE_OPTIONS: Final = (
     _override("--max-releases", type=click.IntRange(min=0), help="Allow so many once, a list."),
     _override("--max-suppressions", type=click.IntRange(min=0), help="Allow so many once, a list."),
-    _override("--allow-empty", multiple=True, metavar="NAME", help="This list may be empty."),
+    _override(
+        "--allow-empty",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=_list_names,
+        help="This list may be empty.",
+    ),
     _override("--ignore-freeze", is_flag=True, default=None, help="Release in a freeze."),
-    _override("--accept-stale-feed", multiple=True, metavar="NAME", help="Release on an old feed."),
+    _override(
+        "--accept-stale-feed",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=_list_names,
+        help="Release on an old feed.",
+    ),
     _override("--reason", metavar="TEXT", help="Why an override is given; recorded."),
 )

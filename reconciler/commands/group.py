@@ -20,6 +20,7 @@ PROGRAM: Final = "reconciler"
 
 VERBS: Final[Mapping[str, str]] = MappingProxyType(
     {
+        "init": "Write a folder in which planning works at once.",
         "validate": "Check specs and contact files, offline.",
         "import": "Make a spec and a contact file of a list at the service.",
         "ping": "Check the way to each tenant and each list.",
@@ -76,6 +77,8 @@ class Verbs(click.Group):
         go unheard. One of an override is not read, which is said.
         """
         name = args[0]
+        if ctx.resilient_parsing:  # a shell completes: nobody is told anything
+            return super().resolve_command(ctx, args)
         if name not in VERBS and not name.startswith("-"):
             raise click.UsageError(f"No such command {name!r}.{_nearest(name, [*VERBS])}", ctx=ctx)
         resolved = super().resolve_command(ctx, args)

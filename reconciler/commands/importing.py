@@ -29,9 +29,7 @@ from reconciler.views.wording import plural
 @frame.format_option("text", "json")
 @frame.global_options
 @click.pass_context
-def command(
-    ctx: click.Context, *, tenant: str, list_id: str, name: str, region: str | None
-) -> int:
+def command(ctx: click.Context, *, tenant: str, list_id: str, name: str, region: str | None) -> int:
     """Read a list whole, and write its spec and its contact file; planning then changes nothing.
 
     Who cannot be declared as the service holds them stays on the list, and is counted.
@@ -48,7 +46,7 @@ def command(
             root=root,
             reader=door(found),
             run=run,
-            umask=frame.umask(ctx),
+            umask=ctx.meta.get(frame.UMASK, 0o077),
         )
     frame.emit(ctx, text=lambda: text(made), json=lambda: machine.facts("import", facts(made)))
     return 0
@@ -81,7 +79,10 @@ def _left(made: Imported) -> Iterator[str]:
     counts = made.counts
     for count, why in (
         (counts.lapsed, "whose end has passed, or is about to"),
-        (counts.opaque, "that cannot be read as an address and an end (maybe for want of --region)"),
+        (
+            counts.opaque,
+            "that cannot be read as an address and an end (maybe for want of --region)",
+        ),
         (counts.reasonless, "without a reason that a spec can declare"),
         (counts.torn, "that several contacts of the list name, for different reasons"),
     ):

@@ -29,7 +29,8 @@ from reconciler.times import add_duration
 
 _KEEP: Final = f"COPY ({CLEAN}) TO $into (FORMAT parquet, USE_TMP_FILE false)"
 
-_CONTENT: Final = "address, reason, until"
+CONTENT: Final = "address, reason, until"
+"""What the digest of a desired table is of."""
 
 _ENDS: Final = """
 SELECT count(*) FILTER (until <= $as_of),
@@ -161,7 +162,7 @@ def _kept(engine: Engine, session: duckdb.DuckDBPyConnection, path: Path) -> Tab
     """Write the table."""
     with written(path) as held:
         rows = scalar(session, _KEEP, into=str(held))
-        digest = engine.fold(session, _CONTENT, "read_parquet($path)", path=literal(held))
+        digest = engine.fold(session, CONTENT, "read_parquet($path)", path=literal(held))
         held.replace(path)  # not put on disk first: its bytes are compared when it is used again
     return Table(path=path, rows=rows, digest=digest)
 

@@ -52,7 +52,7 @@ _OPAQUE: Final = """
 SELECT count(*) FROM read_parquet($path) WHERE opaque AND (until IS NULL OR until > $as_of)
 """
 
-_COPY: Final = """
+COPY: Final = """
 COPY (
     SELECT CASE channel WHEN 'email' THEN address END AS email,
         CASE channel WHEN 'phone' THEN address END AS "phoneNumber",
@@ -107,7 +107,7 @@ def export(
         fates = dict(session.execute(_FATES).fetchall())
         past = scalar(session, _PAST, **values)
         opaque = scalar(session, _OPAQUE, path=values["path"], as_of=values["as_of"])
-        session.execute(_COPY, {"into": str(into)})
+        session.execute(COPY, {"into": str(into)})
     return Exported(
         written=fates.get("written", 0),
         lapsed=fates.get("lapsed", 0) + past,

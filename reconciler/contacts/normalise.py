@@ -113,11 +113,6 @@ CREATE MACRO foreign_phone_{name}(bare, written) AS CASE
   WHEN regexp_full_match(bare, '{impossible}') THEN NULL
   ELSE slow_phone_address(written, getvariable('region')) END;
 
-CREATE MACRO national_phone_{name}(dialled, written) AS CASE
-  {extended_national}
-  WHEN regexp_full_match(dialled, '{none}') THEN NULL
-  ELSE slow_phone_address(written, getvariable('region')) END;
-
 CREATE MACRO phone_address_{name}(written, gapless) AS CASE
   WHEN written IS NULL THEN NULL
   WHEN strlen(written) > 64 THEN slow_phone_address(written, getvariable('region'))
@@ -130,13 +125,18 @@ CREATE MACRO phone_address_{name}(written, gapless) AS CASE
   WHEN regexp_full_match(written, '{none}') THEN NULL
   WHEN regexp_full_match(written, '[\x00-\x7f]*')
    AND NOT regexp_full_match(written, '{worded}') THEN NULL
-  WHEN regexp_full_match(written, '{extended}') THEN national_phone_{name}(
-    CASE WHEN ends_with(written, '.0') THEN left(written, -2) ELSE {extended_gone} END, written)
+  WHEN regexp_full_match(written, '{extended}') THEN list_transform(
+    [CASE WHEN ends_with(written, '.0') THEN left(written, -2) ELSE {extended_gone} END],
+    lambda dialled: CASE
+      {extended_national}
+      WHEN regexp_full_match(dialled, '{none}') THEN NULL
+      ELSE slow_phone_address(written, getvariable('region')) END)[1]
   ELSE slow_phone_address(written, getvariable('region')) END;
 """
 """What is certain of phones in one region. Patterns of its own numbers match a text as it is
 written, since they are small; that of all calling codes is for a text without gaps and stands in
-one place, since to compile it takes milliseconds in every statement.
+one place, since to compile it takes milliseconds in every statement. Likewise a list of one text
+is there only to give it a name: in a macro's argument it would be planned again in every case.
 """
 
 _EXTENSION_GONE: Final = """
@@ -215,7 +215,7 @@ def _phone_macros(name: str, region: str) -> str:
         world="\n  ".join(_when(rule, "bare", "bare") for rule in rules.world),
         impossible=rules.impossible,
         national="\n  ".join(national),
-        extended_national="\n  ".join(
+        extended_national="\n      ".join(
             _when(rule, "dialled", _GAPLESS.format("dialled")) for rule in rules.national
         ),
         none=rules.none,

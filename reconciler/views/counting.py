@@ -3,16 +3,19 @@
 It never formats: text, JSON and Markdown must not be able to disagree about a number.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Self
 
 from reconciler.model import (
+    SEVERITIES,
     Amend,
+    CreateList,
     Drift,
     ListDrift,
     ListPlan,
     Op,
+    Origin,
     Outcome,
     Plan,
     Receipt,
@@ -20,6 +23,9 @@ from reconciler.model import (
     Shorten,
     Status,
     Suppress,
+    Tally,
+    UpdateList,
+    Way,
     op_of,
 )
 
@@ -69,6 +75,7 @@ class Drifted(_Sum):
     surplus: int
     differ: int
     longer: int
+    lapsing: int
 
 
 def planned(made: Plan) -> Planned:
@@ -101,6 +108,25 @@ def planned_list(listed: ListPlan) -> Planned:
     )
 
 
+def ends_earlier(listed: ListPlan) -> bool:
+    """Tell whether the list as a whole is to end earlier, and with it everybody on it."""
+    return any(isinstance(action, UpdateList) and action.shortens for action in listed.actions)
+
+
+def touched(listed: ListPlan) -> bool:
+    """Tell whether there is anything to say of a list: something to do, or refused."""
+    return bool(listed.actions or listed.refusals)
+
+
+def done_to(listed: ListPlan, by: str) -> tuple[Tally, ...]:
+    """Return the tallies of one kind (``reason``, ``source``) of what is done, not of what stays.
+
+    They add up to what ``planned_list`` counts, but for a list that was not read whole.
+    """
+    ops = {op_of(act) for act in listed.actions if not isinstance(act, CreateList | UpdateList)}
+    return tuple(tally for tally in listed.gap.tallies if tally.by == by and tally.op in ops)
+
+
 def applied(outcomes: Iterable[Outcome]) -> Applied:
     """Count outcomes, of one list or of many."""
     return Applied.of(_outcome(outcome) for outcome in outcomes)
@@ -125,7 +151,21 @@ def drifted_list(listed: ListDrift) -> Drifted:
         surplus=listed.surplus,
         differ=listed.differ,
         longer=listed.longer,
+        lapsing=listed.lapsing,
     )
+
+
+def origins(found: Drift) -> Mapping[Way, Origin]:
+    """Count who made a whole report's contacts and settings differ, by direction."""
+    told = {way: [x.origins[way] for x in found.lists if way in x.origins] for way in SEVERITIES}
+    return {
+        way: Origin(
+            pending=sum(each.pending for each in held),
+            outside=sum(each.outside for each in held),
+            unknown=sum(each.unknown for each in held),
+        )
+        for way, held in told.items()
+    }
 
 
 def keys(receipt: Receipt) -> tuple[str, ...]:

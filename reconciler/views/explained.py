@@ -33,8 +33,9 @@ def text(found: Explanation) -> Text:
     told = [line for listed in found.lists for line in (*_list(listed), Text())]
     if found.others:
         other = "other " if found.lists else ""
-        names = plural(len(found.others), f"{other}list")
-        told.append(lines.line("dim", f"On none of the {names}: {_names(found.others)}"))
+        count = len(found.others)
+        where = f"On none of the {other}{count:,} lists" if count > 1 else f"Not on the {other}list"
+        told.append(lines.line("dim", f"{where}: {_names(found.others)}"))
     if found.unreadable:
         names = plural(len(found.unreadable), "list")
         said = f"No phone number in the region of {names}, so not looked for: "

@@ -7,6 +7,7 @@ a promise to scripts: change them only together with their tests.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +16,7 @@ from rich.text import Text
 from reconciler.errors import Problem
 from reconciler.masking import clean
 from reconciler.model import (
+    SEVERITIES,
     Action,
     Check,
     CreateList,
@@ -22,12 +24,14 @@ from reconciler.model import (
     ListDrift,
     ListPlan,
     Op,
+    Origin,
     Outcome,
     Plan,
     Receipt,
     Refusal,
     Status,
     UpdateList,
+    Way,
     op_of,
 )
 from reconciler.times import zulu
@@ -80,10 +84,12 @@ def receipt_summary(done: Receipt) -> Text:
 
 def drift(found: Drift) -> Text:
     """Show how each list differs, by direction, and the summary lines."""
-    told = [*_bodies(map(_list_drift, found.lists)), *lines.failures(found.failures)]
-    told += map(lines.problem, sorted(found.problems))
+    told = [*_bodies(_list_drift(listed, found.as_of) for listed in found.lists)]
+    told += [*lines.failures(found.failures), *map(lines.problem, sorted(found.problems))]
     told += [_drifted(listed.key, counting.drifted_list(listed)) for listed in found.lists]
-    return lines.join([*told, lines.bold(drift_summary(found)), *lines.unread(found.failures)])
+    told += [lines.bold(drift_summary(found)), *lines.unread(found.failures)]
+    stale = wording.stale(found)
+    return lines.join([*told, *([lines.line("bold red", stale)] if stale else [])])
 
 
 def drift_summary(found: Drift) -> Text:
@@ -182,6 +188,15 @@ def _action(action: Action, listed: ListPlan) -> Iterator[Text]:
             op = op_of(action)
             yield lines.mark_op(op, _amount(op, action.rows.rows, listed))
             yield from lines.samples(op, action.rows.rows, listed.gap.samples)
+            yield from _why(op, listed)
+
+
+def _why(op: Op, listed: ListPlan) -> Iterator[Text]:
+    """Say why contacts are let go, and where that is declared."""
+    for ground in listed.grounds:
+        if ground.op is op:
+            place = wording.declared_at(ground.source, ground.line)
+            yield Text(f"      because: {ground.contacts:,} by {wording.ground(ground)}  {place}")
 
 
 def _amount(op: Op, rows: int, listed: ListPlan) -> str:
@@ -324,29 +339,48 @@ def _applied(name: str, counts: counting.Applied) -> Text:
 # ---------------------------------------------------------------- drift
 
 
-def _list_drift(listed: ListDrift) -> Iterator[Text]:
+def _list_drift(listed: ListDrift, as_of: datetime) -> Iterator[Text]:
     samples = listed.samples
     amended = listed.differ - len(listed.changes)
     told: list[Text] = []
     if listed.missing:
-        told.append(lines.mark("missing", "+", f"{listed.missing:,} (critical)", "bold red"))
+        text = _graded(f"{listed.missing:,}", "missing", listed)
+        told.append(lines.mark("missing", "+", text, "bold red"))
         told += lines.samples(Op.SUPPRESS, listed.missing, samples)
     told += map(lines.change, listed.changes)
-    if amended:
-        told.append(lines.mark("differ", "~", f"{amended:,} in end or reason", "yellow"))
+    if listed.differ:
+        settings = plural(len(listed.changes), "setting")
+        parts = [f"{amended:,} in end or reason"] * bool(amended) + [settings] * bool(
+            listed.changes
+        )
+        text = _graded(", ".join(parts), "differ", listed)
+        told.append(lines.mark("differ", "~", text, "yellow"))
         told += [x for op in (Op.AMEND, Op.SHORTEN) for x in lines.samples(op, 0, samples)]
     if listed.surplus:
-        told.append(lines.mark("surplus", "?", f"{listed.surplus:,} not declared", "cyan"))
+        text = _graded(f"{listed.surplus:,} not declared", "surplus", listed)
+        told.append(lines.mark("surplus", "?", text, "cyan"))
         told += [x for op in (Op.SURPLUS, Op.RELEASE) for x in lines.samples(op, 0, samples)]
     if listed.longer:
-        told.append(
-            lines.mark_op(Op.LONGER, f"{listed.longer:,} suppressed longer than declared, kept")
-        )
+        text = f"{listed.longer:,} suppressed longer than declared, kept"
+        told.append(lines.mark_op(Op.LONGER, _graded(text, "longer", listed)))
         told += lines.samples(Op.LONGER, listed.longer, samples)
+    if listed.untold:
+        told.append(lines.note(wording.untold(listed.untold)))
+    if listed.lapsing:
+        told.append(lines.mark("lapsing", ">", wording.lapsing(listed.lapsing), "magenta"))
+    for feed in listed.feeds:
+        style = "bold red" if feed.stale else "dim"
+        told.append(lines.mark("feed", "!" * feed.stale, wording.feed(feed, as_of=as_of), style))
     told += [lines.note(text, style="bold yellow") for text in listed.notes]
     if told:
         yield lines.heading(listed.key, listed.tenant, plural(listed.size, "contact"))
         yield from told
+
+
+def _graded(text: str, way: Way, listed: ListDrift) -> str:
+    """Put behind a direction's count how bad it is, and who made it so."""
+    origin = wording.origin(listed.origins.get(way, Origin()))
+    return f"{text} ({SEVERITIES[way]})" + (f": {origin}" if origin else "")
 
 
 def _drifted(name: str, counts: counting.Drifted) -> Text:

@@ -17,6 +17,7 @@ from reconciler.errors import Problem
 from reconciler.model import (
     Check,
     Drift,
+    Feed,
     ListDrift,
     ListPlan,
     ListRejected,
@@ -67,8 +68,10 @@ def drift(found: Drift, *, exit_code: int = 0) -> bytes:
     """Return how the service differs from the specs, by direction."""
     content = {
         "as_of": found.as_of,
+        "severity": found.severity,
         "counts": asdict(counting.drifted(found)),
-        "lists": [_list_drift(listed) for listed in found.lists],
+        "origins": counting.origins(found),
+        "lists": [_list_drift(listed, found.as_of) for listed in found.lists],
         "failures": found.failures,
         "problems": found.problems,
     }
@@ -162,12 +165,12 @@ def _list_plan(listed: ListPlan, as_of: datetime) -> dict[str, object]:
             for name, count in plain(replace(listed.gap, samples={})).items()
             if isinstance(count, int)
         },
+        "tallies": listed.gap.tallies,
+        "grounds": listed.grounds,
+        "ends": listed.gap.ends,
         "observed": listed.observed,
         "declared": listed.counts,
-        "feeds": [
-            {**plain(feed), "age_days": (as_of - feed.as_of).days if feed.as_of else None}
-            for feed in listed.feeds
-        ],
+        "feeds": _feeds(listed.feeds, as_of),
         "batch_reason": listed.batch_reason,
         "notes": listed.notes,
     }
@@ -184,8 +187,13 @@ def _list_receipt(key: str, done: Receipt) -> dict[str, object]:
     }
 
 
-def _list_drift(listed: ListDrift) -> dict[str, object]:
-    return {**plain(listed), "samples": _samples(listed.samples)}
+def _list_drift(listed: ListDrift, as_of: datetime) -> dict[str, object]:
+    return {
+        **plain(listed),
+        "severity": listed.severity,
+        "samples": _samples(listed.samples),
+        "feeds": _feeds(listed.feeds, as_of),
+    }
 
 
 def _list_rejected(listed: ListRejected) -> dict[str, object]:
@@ -203,6 +211,13 @@ def _list_rejected(listed: ListRejected) -> dict[str, object]:
         ],
         "files": listed.files,
     }
+
+
+def _feeds(feeds: Sequence[Feed], as_of: datetime) -> list[dict[str, object]]:
+    return [
+        {**plain(feed), "age_days": (as_of - feed.as_of).days if feed.as_of else None}
+        for feed in feeds
+    ]
 
 
 def _samples(samples: Mapping[Op, Sequence[Sample]]) -> dict[str, object]:

@@ -12,19 +12,27 @@ from typing import Final
 
 from reconciler.masking import clean, mask, scrub
 from reconciler.model import (
+    LAPSING_SOON,
     UNMANAGED,
     Change,
     Direction,
+    Drift,
     Feed,
+    Ground,
     Op,
+    Origin,
     Outcome,
     Overrides,
+    Plan,
+    Policy,
+    Receipt,
     Refusal,
     RejectedContact,
     Sample,
     Settings,
 )
 from reconciler.times import zulu
+from reconciler.views import counting
 
 MATCHES: Final = "No changes. The service matches the specs. Surplus kept: {surplus:,}."
 
@@ -112,6 +120,105 @@ def refusal(refused: Refusal) -> str:
         return f"{line}."
     reason = "" if "--reason" in refused.override else ' --reason "…"'
     return f"{line}. To allow it once: {clean(refused.override)}{reason}"
+
+
+def plainly(made: Plan) -> str:
+    """Say what a plan comes to for people, in whole sentences and without a term of ours."""
+    counts = counting.planned(made)
+    ending = [listed for listed in made.lists if counting.ends_earlier(listed)]
+    again = [
+        _people(counts.release, "may be called or mailed again"),
+        _people(counts.shorten, "may be called or mailed sooner than until now"),
+        *(
+            f"The whole list {clean(listed.key)} ends earlier, with its "
+            f"{plural(listed.size_before, 'contact')}."
+            for listed in ending
+        ),
+    ]
+    told = [part for part in again if part] or ["Nobody may be called or mailed again."]
+    told += [
+        _people(counts.suppress, "will no longer be called or mailed"),
+        _people(counts.amend, "on a list already {get} a later end or another reason"),
+    ]
+    if made.refusals:
+        told.append(f"Policy refuses {plural(len(made.refusals), 'thing')}, which is left undone.")
+    return " ".join(part for part in told if part)
+
+
+def plainly_done(done: Receipt) -> str:
+    """Say what a run came to for people, likewise."""
+    counts = counting.applied(done.outcomes)
+    again = [
+        _people(counts.released, "may be called or mailed again"),
+        _people(counts.shortened, "may be called or mailed sooner than before"),
+    ]
+    told = [part for part in again if part] or ["Nobody may be called or mailed again."]
+    told += [
+        _people(counts.suppressed, "will no longer be called or mailed"),
+        _people(counts.amended, "on a list already got a later end or another reason"),
+        _people(counts.rejected, "could not be put in place: the service refused them"),
+    ]
+    if done.refusals:
+        told.append(f"Policy refused {plural(len(done.refusals), 'thing')}, which was left undone.")
+    return " ".join(part for part in told if part)
+
+
+def _people(count: int, what: str) -> str:
+    """Say of how many contacts something is so; nothing of none."""
+    verb = "gets" if count == 1 else "get"
+    return f"{plural(count, 'contact')} {what.format(get=verb)}." if count else ""
+
+
+def ground(why: Ground) -> str:
+    """Say why contacts are let go: the basis, the ticket, and who asked for it."""
+    ticket = f" ({clean(why.ticket)})" if why.ticket else ""
+    asked = f", asked for by {clean(why.requested_by)}" if why.requested_by else ""
+    return f"{clean(why.basis) or 'no basis given'}{ticket}{asked}"
+
+
+def declared_at(path: str, line: int) -> str:
+    """Spell where something is declared."""
+    return clean(f"{path}:{line}" if path and line else path)
+
+
+def policy(bounds: Policy) -> str:
+    """Spell the bounds that a plan was held to, and where they are set."""
+    share = f"{bounds.max_release_share.normalize() * 100:f}".rstrip("0").rstrip(".")
+    told = [
+        f"maxReleases {share or 0}% and {bounds.max_release_count:,} a list",
+        f"maxSuppressions {bounds.max_suppressions:,} a list",
+        f"releaseWithin {plural(bounds.release_within.days, 'day')}",
+        *(f"freeze until {zulu(each.end)} ({clean(each.why)})" for each in bounds.freeze),
+    ]
+    where = clean(str(bounds.place)) if bounds.place else "the defaults"
+    return f"{', '.join(told)} ({where})"
+
+
+def origin(made: Origin) -> str:
+    """Say who made contacts differ; empty where nobody asked."""
+    told = {
+        "pending (the spec changed, or the last apply left it undone)": made.pending,
+        "outside (the service changed)": made.outside,
+        "of unknown origin": made.unknown,
+    }
+    return ", ".join(f"{count:,} {word}" for word, count in told.items() if count)
+
+
+def lapsing(contacts: int) -> str:
+    """Say how many contacts come off their list by themselves before long."""
+    verb = "comes" if contacts == 1 else "come"
+    return f"{contacts:,} {verb} off by themselves within {LAPSING_SOON.days} days"
+
+
+def stale(found: Drift) -> str:
+    """Name the feeds of a report that are too old; empty where none is."""
+    told = [f"{x.key} ({feed.path})" for x in found.lists for feed in x.stale_feeds]
+    return f"Feeds too old, nobody is released: {clean(', '.join(told))}." if told else ""
+
+
+def untold(why: str) -> str:
+    """Say why nobody knows who made contacts differ."""
+    return f"what is pending and what changed outside cannot be told apart: {why}"
 
 
 def feed(read: Feed, *, as_of: datetime | None) -> str:

@@ -230,6 +230,6 @@ def test_ctrl_c_ends_it(step: str) -> None:
         checks(service, PINNED)
 
 
-def test_without_lists_nobody_is_asked() -> None:
-    """Only tenants of selected lists are."""
-    assert [] == checks(Service(signing=AuthError("no")))
+def test_without_any_list_the_tenants_are_asked() -> None:
+    """Before the first list is declared one wants to know whether the way is open."""
+    assert [("acme", "token", False, 1)] == words(checks(Service(signing=AuthError("no"))))

@@ -154,9 +154,7 @@ def moves(changes: Iterable[Change], *, new: bool = False) -> Iterator[Move]:
         )
 
 
-def shown(
-    samples: Mapping[Op, Sequence[Sample]], totals: Mapping[Op, int]
-) -> Iterator[Shown]:
+def shown(samples: Mapping[Op, Sequence[Sample]], totals: Mapping[Op, int]) -> Iterator[Shown]:
     """Yield masked samples, op by op.
 
     Args:

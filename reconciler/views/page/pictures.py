@@ -94,7 +94,7 @@ def bars(counts: Mapping[str, int], *, others: str, total: int | None = None) ->
     rest = (sum(counts.values()) if total is None else total) - sum(count for _, count in ranked)
     ranked += [(others, rest)] if rest > 0 else []
     longest = max((count for _, count in ranked), default=0)
-    return tuple(_bar(label, count, longest) for label, count in ranked)
+    return tuple(bar(label, count, longest) for label, count in ranked)
 
 
 def sizes(before_after: Iterable[tuple[str, int, int]]) -> tuple[Size, ...]:
@@ -103,7 +103,7 @@ def sizes(before_after: Iterable[tuple[str, int, int]]) -> tuple[Size, ...]:
     shown = ranked[:MOST]
     longest = max((max(before, after) for _, before, after in shown), default=0)
     return tuple(
-        Size(key=key, before=_bar("before", old, longest), after=_bar("after", new, longest))
+        Size(key=key, before=bar("before", old, longest), after=bar("after", new, longest))
         for key, old, new in shown
     )
 
@@ -135,7 +135,8 @@ def compact(count: int) -> str:
     return f"{count / size:.1f}".removesuffix(".0") + unit
 
 
-def _bar(label: str, count: int, longest: int) -> Bar:
+def bar(label: str, count: int, longest: int) -> Bar:
+    """Return one bar; what is there at all can be seen."""
     length = max(100 * count / longest, _LEAST) if count and longest else 0.0
     return Bar(label=label, count=count, length=round(length, 1))
 
@@ -151,10 +152,10 @@ def _columns(months: tuple[date, ...], by_month: Mapping[str, int]) -> Iterator[
     highest = max((by_month.get(f"{month:%Y-%m}", 0) for month in months), default=0)
     for number, month in enumerate(months):
         count = by_month.get(f"{month:%Y-%m}", 0)
-        bar = _bar(f"{month:%B %Y}", count, highest)
-        height = round(HEIGHT * bar.length / 100, 1)
+        column = bar(f"{month:%B %Y}", count, highest)
+        height = round(HEIGHT * column.length / 100, 1)
         yield Column(
-            bar=bar,
+            bar=column,
             short=compact(count) if count else "",
             tick=f"{month:%b}",
             year=str(month.year) if not number or month.month == 1 else "",

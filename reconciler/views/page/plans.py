@@ -116,7 +116,10 @@ def page(made: Plan) -> PlanPage:
         summary=human.plan_summary(made).plain,
         counts=counts,
         tiles=tuple(_tiles(made, counts)),
-        alerts=(*_preview(made), *parts.alerts(made.failures, stale, made.problems, made.overrides)),
+        alerts=(
+            *_preview(made),
+            *parts.alerts(made.failures, stale, made.problems, made.overrides),
+        ),
         again=again,
         again_text=words.again_parts(counts.release, counts.shorten),
         suppresses_only=made.suppresses_only,
@@ -266,8 +269,22 @@ def _listed(listed: ListPlan) -> Listed:
         longer=gap.longer,
         notes=listed.notes,
         batch_reason=listed.batch_reason,
-        odd=wording.declared_odd(listed.counts) if hasattr(wording, "declared_odd") else "",
+        odd=_odd(listed),
     )
+
+
+def _odd(listed: ListPlan) -> str:
+    """Say what compiling did with rows that could not be taken as they are; empty where none."""
+    counts = listed.counts
+    told = {
+        "merged": counts.merged,
+        "lapsed": counts.lapsed,
+        "invalid and set aside": counts.invalid,
+        "with a time without an offset, taken as UTC": counts.naive,
+        "beyond the list's own end": counts.past_list_end,
+    }
+    odd = ", ".join(f"{count:,} {word}" for word, count in told.items() if count)
+    return f"{plural(counts.read, 'identifier')} read: {odd}" if odd else ""
 
 
 def _moves(listed: ListPlan) -> Iterator[Move]:
@@ -285,8 +302,8 @@ def _policy(made: Plan) -> Iterator[tuple[str, str, str]]:
     """Yield the bounds in force: name, value, and where it is set."""
     policy = made.policy
     bounds = {
-        "maxReleases": f"{policy.max_release_share * 100:f}".rstrip("0").rstrip(".")
-        + f"% of a list, and {policy.max_release_count:,} people",
+        "maxReleases": f"{(policy.max_release_share * 100).normalize():f}% of a list, and "
+        f"{policy.max_release_count:,} people",
         "maxSuppressions": f"{policy.max_suppressions:,} people",
         "releaseWithin": plural(policy.release_within.days, "day"),
     }

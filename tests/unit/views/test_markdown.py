@@ -1,7 +1,9 @@
 """What stands in a pull request and in the run folder."""
 
 from dataclasses import replace
+from datetime import timedelta
 
+import pytest
 from view_nouns import (
     BARE_EMAIL,
     BARE_PHONE,
@@ -17,19 +19,36 @@ from view_nouns import (
     receipt,
 )
 
-from reconciler.model import Change, CreateList, Drift, Failure, Op, Settings, WebhookResult
+from builders import table
+from reconciler.model import (
+    Change,
+    CreateList,
+    Drift,
+    Failure,
+    Feed,
+    Ground,
+    Op,
+    Release,
+    Settings,
+    WebhookResult,
+)
 from reconciler.views import markdown
 
 
 def test_a_plan_opens_with_its_summary_line() -> None:
-    """Whoever reads one line of a comment reads that."""
+    """Whoever reads one line of a comment reads that; whoever reads two, what it comes to."""
     told = markdown.plan(plan(busy())).split("\n")
 
+    assert "<!-- reconciler:plan -->" == told[0]
     assert (
         "### Plan: 2 to suppress, 1 to amend, 0 to shorten, 0 to release. "
         "List size 10,421 -> 10,423. Surplus kept: 4."
-    ) == told[0]
-    assert "| us-dnc | acme | 2 | 1 | 0 | 0 | 10,421 -> 10,423 | 4 |" == told[4]
+    ) == told[2]
+    assert (
+        "Nobody may be called or mailed again. 2 contacts will no longer be called or mailed. "
+        "1 contact on a list already gets a later end or another reason."
+    ) == told[4]
+    assert "| us-dnc | acme | 2 | 1 | 0 | 0 | 10,421 -> 10,423 | 4 |" == told[8]
 
 
 def test_the_details_of_a_plan_are_folded() -> None:
@@ -62,7 +81,8 @@ def test_an_empty_plan_is_short() -> None:
     """Nothing is folded where there is nothing to fold."""
     told = markdown.plan(plan(list_plan()))
 
-    assert told.startswith("### No changes. The service matches the specs. Surplus kept: 0.\n")
+    summary = "### No changes. The service matches the specs. Surplus kept: 0.\n"
+    assert told.startswith(f"<!-- reconciler:plan -->\n\n{summary}")
     assert "<details>" not in told
 
 
@@ -87,7 +107,7 @@ def test_a_receipt_is_a_report() -> None:
 
     told = markdown.receipt(done)
 
-    assert told.startswith("### Applied: 4 suppressed")
+    assert told.startswith("<!-- reconciler:receipt -->\n\n### Applied: 4 suppressed")
     assert "| us-dnc | 4 | 0 | 0 | 0 | 0 | 1 | 2 | Monthly \\| sweep |" in told
     assert "- `us-dnc` was made: pin `listId: 9a`" in told
     assert "- us-dnc to `https://crm.example.com`: 503" in told
@@ -101,9 +121,69 @@ def test_drift_is_a_table_by_direction() -> None:
 
     told = markdown.drift(Drift(as_of=NOW, lists=(listed,)))
 
-    assert told.startswith("### Drift: 1 missing (critical), 4 surplus, 1 differ.\n")
+    summary = "### Drift: 1 missing (critical), 4 surplus, 1 differ.\n"
+    assert told.startswith(f"<!-- reconciler:drift -->\n\n{summary}")
     assert "| us-dnc | acme | 1 | 4 | 1 | 0 |" in told
     assert '- description: (none) -> "x"\n- the list has lapsed' in told
+
+
+def test_whoever_is_let_go_stands_on_top_with_the_reason() -> None:
+    """How many may be called again, on what ground, at whose wish, and where that is declared."""
+    rows = table(2, op="release")
+    why = Ground(
+        op=Op.RELEASE,
+        basis="written re-consent",
+        contacts=2,
+        source="specs/us-dnc.yaml",
+        line=14,
+        ticket="LEGAL-1234",
+        requested_by="p•••@acme.example",
+    )
+    gap = replace(busy().gap, released=2)
+    listed = replace(busy(), gap=gap, actions=(Release(rows=rows),), grounds=(why,))
+
+    told = markdown.plan(plan(listed))
+
+    assert "2 contacts may be called or mailed again." in told
+    assert (
+        "| us-dnc | 2 | may be contacted again | `written re-consent (LEGAL-1234), asked for by "
+        "p•••@acme.example` | specs/us-dnc.yaml:14 |"
+    ) in told
+    assert told.index("who asked") < told.index("surplus kept |")
+
+
+def test_a_feed_that_is_too_old_is_not_folded_away() -> None:
+    """Its age stands with what needs a person; the ages of the others can be looked up."""
+    old = Feed(
+        path="a.csv",
+        files=("a.csv",),
+        rows=3,
+        sha256="0",
+        as_of=NOW - timedelta(days=40),
+        max_age="P31D",
+        stale=True,
+    )
+    fresh = replace(old, path="b.csv", as_of=NOW, stale=False)
+
+    told = markdown.plan(plan(replace(busy(), feeds=(old, fresh))))
+
+    loud, _, folded = told.partition("<details>")
+    assert "**Feeds too old**\n\n- **us-dnc**: a.csv: 3 rows in 1 file" in loud
+    assert "40 days old, at most P31D: too old, nobody is released" in loud
+    assert "b.csv" not in loud
+    assert "- b.csv: 3 rows in 1 file" in folded
+
+
+@pytest.mark.parametrize(("lists", "length"), [(1_500, 10), (30, 5_000), (1, 100_000)])
+def test_a_page_fits_a_comment(lists: int, length: int) -> None:
+    """However many lists, however long their names; what is left out is said."""
+    made = plan(*(replace(busy(), key=f"{number:0{length}}") for number in range(lists)))
+
+    told = markdown.plan(made)
+
+    assert len(told) <= markdown.LIMIT
+    assert "left out" in told
+    assert told.count("<details>") == told.count("</details>")
 
 
 def test_foreign_text_is_no_markup() -> None:
