@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pty
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -241,4 +242,69 @@ def test_an_override_is_for_what_was_approved(work: Workplace) -> None:
 
     assert 5 == ran.code
     assert "changed since: us-dnc.yaml" in ran.err
+    assert NEW not in work.held()
+
+
+# ---------------------------------------------------------------- on another machine
+
+
+def elsewhere(work: Workplace, folder: Path) -> Workplace:
+    """Return a checkout of the same commit on a machine that knows nothing of the first."""
+    shutil.copytree(work.folder / "specs", folder / "specs")
+    shutil.copy(work.folder / "plan.json", folder)
+    shutil.copy(work.folder / "client.secret", folder)
+    return Workplace(folder=folder, environment=work.environment)
+
+
+def test_a_plan_made_on_one_machine_is_applied_on_another(work: Workplace, tmp_path: Path) -> None:
+    """With the same key and the same specs it comes to the same, whatever was remembered."""
+    work.environment |= {"RECONCILER_PSEUDONYM_KEY": "env:KEY", "KEY": "k" * 32}
+    work.write("contacts/more.csv", "phone\n+13125550121\n")
+    declare(work, "  sources: [{path: contacts/more.csv, columns: {phoneNumber: phone}}]\n")
+    with work.service():
+        held = save(work)
+        other = elsewhere(work, tmp_path / "other")
+        work.have().add(LIST, phone="+19175550199", reason="CUSTOMER_REQUEST")
+
+        applied = other.call("apply", "plan.json", "--format", "json")
+
+    assert 0 == applied.code
+    assert held["id"] == applied.document["plan_id"]
+    assert {NEW, "+13125550121", "+19175550199", *PHONES} == set(work.held())
+
+
+def test_another_machine_takes_a_safer_plan_only_if_asked_to(
+    work: Workplace, tmp_path: Path
+) -> None:
+    """A stranger took somebody off in between: that is one suppression more, and no release."""
+    work.environment |= {"RECONCILER_PSEUDONYM_KEY": "env:KEY", "KEY": "k" * 32}
+    with work.service():
+        save(work)
+        other = elsewhere(work, tmp_path / "other")
+        work.have().remove(LIST, PHONES[1])
+
+        stale = other.call("apply", "plan.json")
+        safer = other.call("apply", "plan.json", "--accept-safer")
+
+    assert [5, 0] == [stale.code, safer.code]
+    assert "now 2 suppress, 1 release [" in stale.err
+    assert "Applied: 2 suppressed, 0 amended, 0 shortened, 1 released, 0 rejected. " in safer.last
+
+
+def test_another_commit_or_key_makes_a_plan_stale(work: Workplace, tmp_path: Path) -> None:
+    """What was approved is what was looked at, and digests of two keys cannot be compared."""
+    work.environment |= {"RECONCILER_PSEUDONYM_KEY": "env:KEY", "KEY": "k" * 32}
+    with work.service():
+        save(work)
+        other = elsewhere(work, tmp_path / "other")
+        key = {"KEY": "l" * 32}
+        unlike = other.call("apply", "plan.json", "--accept-safer", settings=key)
+        declare(other, "  batchReason: another commit\n")
+        path = other.folder / "specs" / "us-dnc.yaml"
+        path.write_text(path.read_text().replace(LET_GO, PHONES[8]))
+        moved = other.call("apply", "plan.json", "--accept-safer")
+
+    assert [5, 5] == [unlike.code, moved.code]
+    assert "another pseudonym key" in unlike.err
+    assert "changed since: us-dnc.yaml" in moved.err
     assert NEW not in work.held()
