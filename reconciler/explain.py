@@ -41,7 +41,7 @@ from reconciler.model import (
 )
 from reconciler.rejections import rejected
 
-_EXPECTED = "ADDRESS is an email address, or a phone number such as +12125550101"
+_EXPECTED = "ADDRESS is an email address, or a phone number with + and its country code"
 _ACTIONS: Mapping[Op, type[Suppress | Amend | Shorten | Release]] = {
     Op.SUPPRESS: Suppress,
     Op.AMEND: Amend,
@@ -86,7 +86,7 @@ def addresses(written: str, spec: Spec) -> Mapping[str, str]:
         raise UsageError(
             f"ADDRESS is neither an email address nor a phone number on any selected list; found "
             f"a text of {len(written):,} characters",
-            hint=f"{_EXPECTED}; a national number needs defaults.region in the list's spec",
+            hint=f"{_EXPECTED}; without them it is read by defaults.region of each list",
         )
     return found
 

@@ -32,6 +32,11 @@ def refuse(why: str) -> NoReturn:
     sys.exit(1)
 
 
+def say(text: object) -> None:
+    """Print a line."""
+    sys.stdout.write(f"{text}\n")
+
+
 def read() -> dict[str, Any]:
     """Return what the host holds."""
     held: dict[str, Any] = json.loads(Path(os.environ["CODE_HOST"]).read_text(encoding="utf-8"))
@@ -90,7 +95,7 @@ def gh_api(args: Sequence[str]) -> None:
     match asked.method, asked.path.split("/"):
         case "GET", ["repos", _, _, "commits", branch] if asked.jq == ".sha":
             may("contents", "read")
-            print(head(held, branch))
+            say(head(held, branch))
         case "GET", ["repos", _, _, "issues", number, "comments"]:
             may("pull-requests", "read")
             list_comments(held, number, asked.jq)
@@ -119,7 +124,7 @@ def list_comments(held: dict[str, Any], number: str, jq: str) -> None:
     for each in held["comments"]:
         same = each["number"] == number and each["user"]["login"] == wanted["login"]
         if same and each["body"].startswith(wanted["head"]):
-            print(each["id"])
+            say(each["id"])
 
 
 def field(asked: Namespace) -> str:
@@ -143,7 +148,7 @@ def list_issues(args: Sequence[str]) -> None:
         refuse(f"issue list {told}")
     found = [one for one in read()["issues"] if one["open"] and told["--label"] in one["labels"]]
     for each in found[: int(told["--limit"])]:
-        print(each["id"])
+        say(each["id"])
 
 
 def create_issue(args: Sequence[str]) -> None:
@@ -212,7 +217,7 @@ def curl(args: Sequence[str]) -> None:
     held = read()
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
     data = dict(map(posted, asked.data_urlencode))
-    print(json.dumps(gitlab(held, asked.request, url.path.split("/")[4:], query, data)))
+    say(json.dumps(gitlab(held, asked.request, url.path.split("/")[4:], query, data)))
     write(held)
 
 

@@ -9,13 +9,13 @@ import click
 from reconciler import pipeline, saved, spec
 from reconciler import plan as deciding
 from reconciler.artifacts import Run
-from reconciler.commands import frame, wiring
+from reconciler.commands import frame, shown, wiring
 from reconciler.commands.plan import refresh_option
 from reconciler.errors import Exit, StalePlanError, UsageError
 from reconciler.model import Overrides, Plan, Receipt
 from reconciler.saved import SavedPlan
 from reconciler.schema import nearest
-from reconciler.views import human, machine, markdown
+from reconciler.views import human, markdown
 
 _SPECS: Final = (".yaml", ".yml")
 _QUESTION: Final = "Apply this plan? Only 'yes' is taken as a yes: "
@@ -23,8 +23,8 @@ _QUESTION: Final = "Apply this plan? Only 'yes' is taken as a yes: "
 
 @click.command("apply")
 @frame.selection_options
-@frame.format_option("text", "json", "markdown")
-@frame.write_option("text", "json", "markdown")
+@frame.format_option(*shown.FORMATS)
+@frame.write_option(*shown.FORMATS)
 @click.option("--auto-approve", is_flag=True, help="Do not ask; without a terminal, nobody can be.")
 @click.option(
     "--suppress-only", is_flag=True, help="Leave settings, shortenings and releases for later."
@@ -181,22 +181,13 @@ def _agreed(ctx: click.Context, made: Plan, *, asking: bool) -> bool:
     if not asking or frame.ask(ctx, _QUESTION) == "yes":
         return True
     frame.talk(ctx, "Nothing was applied.")
-    frame.emit(
-        ctx,
-        shown=not as_text,
-        text=lambda: human.plan(made),
-        json=lambda: machine.plan(made, exit_code=Exit.FAILED),
-        markdown=lambda: markdown.plan(made),
-    )
+    put_out = frame.write_files if as_text else frame.emit
+    put_out(ctx, **shown.plan(made, exit_code=Exit.FAILED))
     return False
 
 
 def _show(ctx: click.Context, made: Plan, done: Receipt, run: Run) -> None:
     """Show what was done; of a run with nothing to do the plan said all there is."""
-    frame.emit(
-        ctx,
-        shown=not (made.empty and frame.wanted_format(ctx) == "text"),
-        text=lambda: human.receipt(done, artifacts=run.folder),
-        json=lambda: machine.receipt(done, made=made, artifacts=run.folder),
-        markdown=lambda: markdown.receipt(done, made=made),
-    )
+    told = made.empty and frame.wanted_format(ctx) == "text"
+    put_out = frame.write_files if told else frame.emit
+    put_out(ctx, **shown.receipt(done, made=made, artifacts=run.folder))

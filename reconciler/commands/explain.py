@@ -35,7 +35,7 @@ class Specs(frame.ExistingPath):
         except SettingError as error:
             raise SettingError(
                 "a PATH after ADDRESS does not exist",
-                hint='an address with spaces needs quotes: "+1 212 555 0101"',
+                hint="an address with spaces needs quotes around it",
             ) from error
 
 

@@ -68,6 +68,7 @@ __all__ = [
     "signalled",
     "talk",
     "wanted_format",
+    "write_files",
     "write_option",
     "written",
 ]
@@ -89,21 +90,29 @@ class OutputError(ReconcilerError):
     """Data could not be written to standard output."""
 
 
-def emit(ctx: click.Context, *, shown: bool = True, **views: View) -> None:
+def emit(ctx: click.Context, **views: View) -> None:
     """Write a command's data to the files that ``--write`` names, then to standard output.
 
     Args:
         ctx: the context; its flags choose among the views.
-        shown: whether there is anything left to say on standard output.
         views: what makes each format, by its name.
 
     Raises:
         OutputError: a file cannot be written; what went to standard output is there all the same.
     """
-    failures = [*_unwritten(ctx, views)]
-    if shown:
-        _put_out(ctx, views[wanted_format(ctx)]())
+    failures = tuple(_unwritten(ctx, views))
+    _put_out(ctx, views[wanted_format(ctx)]())
     for failure in failures:
+        raise failure
+
+
+def write_files(ctx: click.Context, **views: View) -> None:
+    """Write the files alone, where standard output has its data already.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    for failure in tuple(_unwritten(ctx, views)):
         raise failure
 
 

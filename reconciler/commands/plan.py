@@ -6,10 +6,10 @@ from pathlib import Path
 import click
 
 from reconciler import artifacts, pipeline, record
-from reconciler.commands import frame, wiring
+from reconciler.commands import frame, shown, wiring
 from reconciler.errors import Exit, SettingError, UsageError
 from reconciler.times import parse_time
-from reconciler.views import human, machine, markdown
+from reconciler.views import markdown
 
 
 class Time(click.ParamType[datetime]):
@@ -40,8 +40,8 @@ refresh_option = click.option(
 
 @click.command("plan")
 @frame.selection_options
-@frame.format_option("text", "json", "markdown")
-@frame.write_option("text", "json", "markdown")
+@frame.format_option(*shown.FORMATS)
+@frame.write_option(*shown.FORMATS)
 @click.option("--out", type=click.Path(path_type=Path), help="Save the plan for apply.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where there are changes.")
 @click.option("--as-of", type=Time(), help="Judge ends at this time: a preview, never applied.")
@@ -81,10 +81,5 @@ def command(
                 artifacts.replace(out, document)
         changes = Exit.CHANGES if detailed_exitcode and not made.empty else Exit.DONE
         upshot.code = record.exit_code(made) or changes
-        frame.emit(
-            ctx,
-            text=lambda: human.plan(made),
-            json=lambda: machine.plan(made, exit_code=upshot.code),
-            markdown=lambda: markdown.plan(made),
-        )
+        frame.emit(ctx, **shown.plan(made, exit_code=upshot.code))
     return upshot.code

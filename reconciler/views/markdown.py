@@ -85,7 +85,7 @@ def plan(made: Plan) -> str:
         _table(head, rows),
         _problems(made.problems),
         f"Plan `{made.id[:12]}`, as of {zulu(made.as_of)}.",
-        f"Held to {_text(wording.policy(made.policy))}.",
+        f"Held to {_text(wording.policy(made.policy, as_of=made.as_of))}.",
         details=[*(_list_plan(listed) for listed in made.lists), _feeds(made.lists, made.as_of)],
     )
 

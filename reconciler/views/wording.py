@@ -181,14 +181,18 @@ def declared_at(path: str, line: int) -> str:
     return clean(f"{path}:{line}" if path and line else path)
 
 
-def policy(bounds: Policy) -> str:
+def policy(bounds: Policy, *, as_of: datetime) -> str:
     """Spell the bounds that a plan was held to, and where they are set."""
     share = f"{bounds.max_release_share.normalize() * 100:f}".rstrip("0").rstrip(".")
     told = [
         f"maxReleases {share or 0}% and {bounds.max_release_count:,} a list",
         f"maxSuppressions {bounds.max_suppressions:,} a list",
         f"releaseWithin {plural(bounds.release_within.days, 'day')}",
-        *(f"freeze until {zulu(each.end)} ({clean(each.why)})" for each in bounds.freeze),
+        *(
+            f"freeze until {zulu(each.end)} ({clean(each.why)})"
+            for each in bounds.freeze
+            if each.end >= as_of
+        ),
     ]
     where = clean(str(bounds.place)) if bounds.place else "the defaults"
     return f"{', '.join(told)} ({where})"
@@ -206,8 +210,8 @@ def origin(made: Origin) -> str:
 
 def lapsing(contacts: int) -> str:
     """Say how many contacts come off their list by themselves before long."""
-    verb = "comes" if contacts == 1 else "come"
-    return f"{contacts:,} {verb} off by themselves within {LAPSING_SOON.days} days"
+    what = "comes off by itself" if contacts == 1 else "come off by themselves"
+    return f"{contacts:,} {what} within {LAPSING_SOON.days} days"
 
 
 def stale(found: Drift) -> str:

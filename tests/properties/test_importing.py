@@ -7,7 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from builders import NOW, tenant
@@ -22,14 +22,25 @@ from worlds import LIST, World, running
 
 EMAILS = ("ada@example.com", "Ada@Example.COM", " ada@example.com ", "bob@xn--bcher-kva.example",
           "bob@bücher.example", "o'neil,\"x\"@example.com", "no address", "a@b", "")  # fmt: skip
-PHONES = ("+12125550101", "(212) 555-0101", "tel:+1-212-555-0101", "2125550102", "+44 20 7946 0018",
-          "+12125550103", "12", "call me", "")  # fmt: skip
+PHONES = ("+12125550101", "(212) 555-0101", "tel:+1-212-555-0101", "2125550102",
+          "+44 20 7946 0018", "+12125550103", "12", "call me", "")  # fmt: skip
 ENDS = (None, *(zulu(NOW + timedelta(days=days)) for days in (-30, 1, 365)), "9998-12-31",
         zulu(NOW + timedelta(minutes=5)), "2031-05-05T10:00:00.5+02:00", "soon", "never")  # fmt: skip
 HOSTILE = ("null", "~", "true", "1e3", "0x1f", "12:30:00", "2026-01-01", "- a: b", "#", "{a: [",
-           "'", '"', "\\", "%YAML 1.1", "!!python/object:x", "&a", "*a", "<<", "=", " lead ",
-           "a\nb", "a\r\nb", "a\tb", "\u2028", "\x85", "\ufeff", "\x1b[31m", "\x00", "\U0001f600",
-           "\ud800", "---\nkind: Policy")  # fmt: skip
+           "'", '"', "\\", "%YAML", "!!python/object:x", "&a", "*a", "<<", "=", " lead ",
+           "a\nb", "a\r\nb", "a\tb", "\u2028", "\x85", "\ufeff", "\x1b[31m", "\x00",
+           "\U0001f600", "---\nkind: Policy")  # fmt: skip
+
+EVERYBODY = [
+    ("ada@example.com", None, "DNC", None), ("Ada@Example.COM", None, "BOUNCE", None),
+    (None, "+12125550101", "DNC", ENDS[2]), (None, "(212) 555-0101", "DNC", ENDS[3]),
+    ("bob@bücher.example", "+12125550103", "COMPLIANCE", None),
+    (None, "2125550102", "BOUNCE", None),
+    ("no address", None, "DNC", None), (None, "+44 20 7946 0018", "DNC", "soon"),
+    ("cyd@example.com", None, None, None), ("dan@example.com", None, "dnc", None),
+    ("eve@example.com", None, "DNC", ENDS[1]), ("fay@example.com", None, "DNC", ENDS[5]),
+]  # fmt: skip
+"""A contact of every kind, so that each is there in every run."""
 
 texts = st.one_of(st.sampled_from(HOSTILE), st.text(min_size=1, max_size=30))
 rows = st.tuples(
@@ -68,6 +79,7 @@ class Written(World):
 
 
 @settings(max_examples=8)
+@example(held=EVERYBODY, name="null", description="- a: b", ends=None, region="US")
 @given(
     held=st.lists(rows, max_size=12),
     name=texts,
@@ -99,6 +111,7 @@ def test_planning_right_after_an_import_changes_nothing(
         plan = prepared.plan(as_of=NOW)
         declared = spec.load(Selection(root=root)).lists[0].settings
         assert (True, ()) == (plan.empty, plan.refusals)
+        assert 0 == prepared.observed.lists["us-dnc"].gap.longer
         assert made.counts.written == prepared.desired.lists[0].wanted
         assert [] == [one for one in prepared.desired.lists[0].warnings if one.severity == "error"]
         assert (declared.name == name) == sayable(name)

@@ -52,7 +52,7 @@ class DriftPage:
     """All that the page of a drift report says."""
 
     as_of: str
-    headline: str
+    opening: words.Opening
     summary: str
     counts: counting.Drifted
     tiles: tuple[Tile, ...]
@@ -72,7 +72,7 @@ def page(found: Drift) -> DriftPage:
     stale = tuple(feed for feed in feeds if feed.stale)
     return DriftPage(
         as_of=words.day(found.as_of),
-        headline=words.drifted(found),
+        opening=words.drifted(found),
         summary=human.drift_summary(found).plain,
         counts=counts,
         tiles=tuple(_tiles(found, counts)),

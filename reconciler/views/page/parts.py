@@ -130,7 +130,7 @@ def ages(feeds: Iterable[tuple[str, Feed]], now: datetime) -> tuple[Age, ...]:
             files=len(feed.files),
             as_of=zulu(feed.as_of) if feed.as_of else "not told",
             age=words.age(feed.as_of, now),
-            limit=feed.max_age or "no limit",
+            limit=words.span(feed.max_age),
             stale=feed.stale,
         )
         for key, feed in feeds

@@ -75,7 +75,7 @@ class PlanPage:
     plan: str
     as_of: str
     preview: bool
-    headline: str
+    opening: words.Opening
     summary: str
     counts: counting.Planned
     tiles: tuple[Tile, ...]
@@ -112,7 +112,7 @@ def page(made: Plan) -> PlanPage:
         plan=made.id,
         as_of=words.day(made.as_of),
         preview=made.preview,
-        headline=words.planned(made),
+        opening=words.planned(made),
         summary=human.plan_summary(made).plain,
         counts=counts,
         tiles=tuple(_tiles(made, counts)),

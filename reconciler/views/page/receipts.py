@@ -51,7 +51,7 @@ class ReceiptPage:
     started: str
     finished: str
     exit_code: int
-    headline: str
+    opening: words.Opening
     summary: str
     tiles: tuple[Tile, ...]
     alerts: tuple[Alert, ...]
@@ -71,7 +71,7 @@ def page(done: Receipt, *, made: Plan | None) -> ReceiptPage:
         started=words.day(done.started),
         finished=words.day(done.finished),
         exit_code=done.exit_code,
-        headline=words.applied(done),
+        opening=words.applied(done),
         summary=human.receipt_summary(done).plain,
         tiles=tuple(_tiles(done)),
         alerts=tuple(_alerts(done, made)),

@@ -4,7 +4,9 @@ One person here is one address on one list: an email or a phone number. What cou
 counts here too: whoever is released or shortened may be contacted again.
 """
 
+import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Final
@@ -25,8 +27,19 @@ DONE_TO: Final = MappingProxyType(
 )
 """What becomes of contacts, in plain words; the symbol and its word stand beside it."""
 
+_SPAN: Final = re.compile(r"P(\d+)([YMWD])")
+_UNITS: Final = MappingProxyType({"Y": "year", "M": "month", "W": "week", "D": "day"})
 
-def planned(made: Plan) -> str:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What a page says first: one sentence, and one of what it leaves open."""
+
+    first: str
+    then: str
+
+
+def planned(made: Plan) -> Opening:
     """Say in one sentence how many people may be contacted again, and how many no longer."""
     counts = counting.planned(made)
     again = counts.release + counts.shorten
@@ -41,21 +54,21 @@ def planned(made: Plan) -> str:
         told = f"Nobody may be contacted again, {_otherwise(counts.amend)}"
     whole = f"{plural(ending, 'whole list')} {'ends' if ending == 1 else 'end'} earlier"
     refused, unread = _refused(len(made.refusals)), _unread(made.failures)
-    return _sentence(told, whole if ending else "", refused, unread)
+    return _opening(told, whole if ending else "", refused, unread)
 
 
-def applied(done: Receipt) -> str:
+def applied(done: Receipt) -> Opening:
     """Say likewise what a run has done."""
     if counting.nothing_done(done):
-        return "Nothing was to be done: the service matches the specs."
+        return _opening("Nothing was to be done: the service matches the specs")
     counts = counting.applied(done.outcomes)
     again = counts.released + counts.shortened
     told = f"{_again(again)}, {_protected(counts.suppressed)}"
     rejected = f"{counts.rejected:,} not accepted" if counts.rejected else ""
-    return _sentence(told, rejected, _refused(len(done.refusals)), _unread(done.failures))
+    return _opening(told, rejected, _refused(len(done.refusals)), _unread(done.failures))
 
 
-def drifted(found: Drift) -> str:
+def drifted(found: Drift) -> Opening:
     """Say whether everybody is protected who should be."""
     counts = counting.drifted(found)
     doubt = _unread(found.failures) or _half_read(found)
@@ -68,7 +81,7 @@ def drifted(found: Drift) -> str:
         told = "Everybody is protected who should be, though not all as declared"
     else:
         told = "Everybody is protected as declared"
-    return _sentence(told, doubt)
+    return _opening(told, doubt)
 
 
 def again_parts(released: int, shortened: int) -> str:
@@ -90,6 +103,14 @@ def age(as_of: datetime | None, now: datetime) -> str:
     if as_of is None:
         return "not told"
     return plural((now - as_of).days, "day") if now >= as_of else "dated ahead"
+
+
+def span(limit: str | None) -> str:
+    """Spell an ISO 8601 duration of one unit for people; any other stays as it is written."""
+    if limit is None:
+        return "no limit"
+    match = _SPAN.fullmatch(limit.strip())
+    return plural(int(match[1]), _UNITS[match[2]]) if match else limit
 
 
 def day(moment: datetime) -> str:
@@ -127,5 +148,6 @@ def _half_read(found: Drift) -> str:
     return f"{plural(count, 'list')} could not be read whole" if count else ""
 
 
-def _sentence(first: str, *others: str) -> str:
-    return "; ".join([first, *filter(None, others)]) + "."
+def _opening(first: str, *others: str) -> Opening:
+    told = ", ".join(filter(None, others))
+    return Opening(first=f"{first}.", then=f"{told[0].upper()}{told[1:]}." if told else "")

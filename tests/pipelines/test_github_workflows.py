@@ -1,0 +1,222 @@
+"""The GitHub workflows, step by step, against the service on a socket."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+
+from program import LIST, SECRETS, Workplace, workplace
+from reconciler.templates import workflows
+from workflows import CodeHost, commit, git, repository
+
+PULL_REQUEST, MAIN, DRIFT = (
+    workflows("github")[f".github/workflows/suppression-{name}.yml"]
+    for name in ("pull-request", "main", "drift")
+)
+KEY = {"SUPPRESSION_PSEUDONYM_KEY": "a key that every workflow is given"}
+HELD = tuple(f"+1212555010{number}" for number in range(1, 6))
+NEW = "+12125550199"
+SPEC = "specs/us-dnc.yaml"
+OPEN = """\
+apiVersion: reconciler/v1
+kind: Policy
+metadata: {name: default}
+spec:
+  maxReleases: {share: 50%, count: 2}
+"""
+BLOCKS = "  contacts:\n" + "".join(f'    - {{phoneNumber: "{one}"}}\n' for one in (*HELD, NEW))
+RELEASES = (
+    "  contacts:\n"
+    + "".join(f'    - {{phoneNumber: "{one}"}}\n' for one in (*HELD[1:], NEW))
+    + f'  releases:\n    - {{phoneNumber: "{HELD[0]}", basis: re-consent, ticket: LEGAL-1, '
+    + "requestedBy: privacy team, requestedAt: 2026-11-20}\n"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """A repository at a code host, and the service its lists are at."""
+
+    host: CodeHost
+    work: Workplace
+    bare: str
+    """The list's spec without a contact."""
+
+    def propose(self, text: str, *, branch: str = "main") -> str:
+        """Commit this to the list's spec."""
+        return commit(self.host.origin, {SPEC: self.bare + text}, "Edit", branch=branch)
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    """Serve a list of five, declared with nobody on it yet, in a repository of its own."""
+    work = workplace(tmp_path / "service")
+    work.folder.mkdir()
+    work.have(*((phone, "DNC", None) for phone in HELD))
+    with work.service():
+        work.declare()
+        specs = work.folder / "specs"
+        texts = {f"specs/{path.name}": path.read_text("utf-8") for path in specs.iterdir()}
+        origin = repository(tmp_path / "origin", texts | {"specs/policy.yaml": OPEN})
+        host = CodeHost(folder=tmp_path / "host", origin=origin, secrets=SECRETS | KEY)
+        yield Site(host=host, work=work, bare=texts[SPEC])
+
+
+def test_a_pull_request_has_one_comment_that_is_edited_in_place(site: Site) -> None:
+    """It tells the plan of the newest commit; whoever else writes such a comment is left alone."""
+    site.host.comment(7, "<!-- reconciler:plan -->\nnot ours", by="stranger")
+    site.propose(BLOCKS, branch="edit")
+    first = site.host.github(PULL_REQUEST, event="pull_request", branch="edit", number=7)
+    before = site.host.comments(7)[1:]
+    site.propose(BLOCKS + '    - {phoneNumber: "+12125550198"}\n', branch="edit")
+    second = site.host.github(PULL_REQUEST, event="pull_request", branch="edit", number=7)
+
+    (theirs, ours) = site.host.comments(7)
+    assert "<!-- reconciler:plan -->\nnot ours" == theirs
+    assert {"validate": "success", "plan": "success"} == first.results == second.results
+    assert 1 == len(before)
+    assert "1 to suppress" in before[0]
+    assert "2 to suppress" in ours
+    assert ours == second.artifact("suppression-plan", "plan.md")
+    assert orjson.loads(second.artifact("suppression-plan", "plan.json"))["suppressesOnly"]
+    assert {*HELD} == {*site.work.held()}
+
+
+def test_what_is_wrong_stands_at_its_line_and_nothing_is_planned(site: Site) -> None:
+    """A fork's pull request is validated too; it gets no secrets, so it is never planned."""
+    site.propose("  contacts: [{phone: 1}]\n", branch="edit")
+
+    wrong = site.host.github(PULL_REQUEST, event="pull_request", branch="edit", number=7)
+    site.propose(BLOCKS, branch="edit")
+    fork = site.host.github(PULL_REQUEST, event="pull_request", branch="edit", number=8, fork=True)
+
+    assert {"validate": "failure", "plan": "skipped"} == wrong.results
+    assert f"::error file={SPEC},line=" in wrong.log
+    assert {"validate": "success", "plan": "skipped"} == fork.results
+    assert [] == site.host.comments(7) + site.host.comments(8)
+
+
+@pytest.mark.scale
+def test_a_plan_that_policy_refuses_or_that_fails_is_commented_too(site: Site) -> None:
+    """A refusal is seen and blocks nothing; what could not be planned never leaves an old plan."""
+    site.propose(RELEASES, branch="edit")
+    commit(site.host.origin, {"specs/policy.yaml": OPEN.replace("2", "0")}, "None", branch="edit")
+
+    refused = site.host.github(PULL_REQUEST, event="pull_request", branch="edit", number=7)
+    told = site.host.comments(7)
+    site.host.secrets = KEY
+    failed = site.host.github(PULL_REQUEST, event="pull_request", branch="edit", number=7)
+
+    assert "success" == refused.jobs["plan"].result
+    assert "::warning title=reconciler::Policy refuses" in refused.log
+    assert any("maxReleases" in each for each in told)
+    assert "failure" == failed.jobs["plan"].result
+    (now,) = site.host.comments(7)
+    assert now.startswith("<!-- reconciler:plan -->\n\nThere is no plan: ")
+    assert "exit code 7" in now
+
+
+def test_after_a_merge_suppressions_wait_for_nobody_and_releases_for_an_approval(
+    site: Site,
+) -> None:
+    """What is approved is applied; what a stranger adds meanwhile does not hold it up."""
+    seen = []
+
+    def approve() -> bool:
+        held = {*site.work.held()}
+        seen.append(held)
+        site.work.have(("+12125550150", "DNC", None))
+        return True
+
+    site.propose(RELEASES)
+    ran = site.host.github(MAIN, event="push", approve=approve)
+
+    assert {"suppress": "success", "approve": "success", "release": "success"} == ran.results
+    assert [{*HELD, NEW}] == seen
+    assert "1 to release" in ran.jobs["suppress"].summary
+    assert "1 released" in ran.artifact("suppression-release-receipt", "receipt.md")
+    assert "1 suppressed" in ran.artifact("suppression-receipt", "receipt.md")
+    assert "No ledger of an earlier run was found" in ran.log
+    assert [] == leaks(site)
+
+
+@pytest.mark.scale
+def test_without_an_approval_or_with_a_newer_commit_nobody_is_let_go(site: Site) -> None:
+    """The plan of the newest commit is the one to be approved; its suppressions are in place."""
+    site.propose(RELEASES)
+
+    def overtaken() -> bool:
+        commit(site.host.origin, {"README.md": "later\n"}, "Later")
+        return True
+
+    waiting = site.host.github(MAIN, event="push", approve=lambda: False)
+    stale = site.host.github(MAIN, event="push", approve=overtaken)
+
+    assert {"suppress": "success", "approve": "waiting", "release": "skipped"} == waiting.results
+    assert {"suppress": "success", "approve": "failure", "release": "skipped"} == stale.results
+    assert "has moved on" in stale.log
+    assert "No ledger of an earlier run was found" not in stale.log
+    assert {*HELD, NEW} == {*site.work.held()}
+
+
+@pytest.mark.scale
+def test_a_release_is_spent_once_across_machines(site: Site) -> None:
+    """The ledger goes from run to run: whoever opts out again stays blocked."""
+    site.propose(RELEASES)
+    first = site.host.github(MAIN, event="push")
+    site.work.have((HELD[0], "CUSTOMER_REQUEST", None))
+    again = site.host.github(MAIN, event="workflow_dispatch")
+
+    assert "success" == first.jobs["release"].result
+    assert {"suppress": "success", "approve": "skipped", "release": "skipped"} == again.results
+    assert "CUSTOMER_REQUEST" == site.work.held()[HELD[0]][0]
+    assert site.work.held()[HELD[0]][1] is None
+
+
+def test_drift_opens_one_issue_and_closes_it(site: Site) -> None:
+    """The job fails only where it could not look."""
+    site.propose(BLOCKS)
+    runs = [site.host.github(DRIFT, event="schedule") for _ in range(2)]
+    (opened,) = site.host.held["issues"]
+    site.work.have((NEW, "DNC", None))
+    runs.append(site.host.github(DRIFT, event="schedule"))
+    (closed,) = site.host.held["issues"]
+
+    assert ["success"] * 3 == [ran.jobs["drift"].result for ran in runs]
+    assert (True, ["suppression-drift"]) == (opened["open"], opened["labels"])
+    assert "1 missing" in opened["body"]
+    assert runs[1].artifact("suppression-drift", "drift.md") == opened["body"]
+    assert not closed["open"]
+
+
+@pytest.mark.scale
+def test_drift_that_could_not_be_looked_for_fails(site: Site) -> None:
+    """And leaves the issue as it is: what it says may still be so."""
+    site.propose(BLOCKS)
+    site.host.github(DRIFT, event="schedule")
+    before = site.host.held["issues"]
+    commit(site.host.origin, {"specs/us-dnc.yaml": site.bare.replace(LIST, "gone")}, "Wrong")
+
+    ran = site.host.github(DRIFT, event="schedule")
+
+    assert "failure" == ran.jobs["drift"].result
+    assert before == site.host.held["issues"]
+
+
+def leaks(site: Site) -> list[str]:
+    """Return the files a code host keeps that hold a whole number, or the files of the tables."""
+    numbers = [one.encode() for one in (*HELD, NEW)]
+    kept = [
+        path
+        for folder in ("cache", *(path.name for path in site.host.folder.glob("artifacts-*")))
+        for path in (site.host.folder / folder).rglob("*")
+        if path.is_file()
+    ]
+    assert kept
+    return [
+        path.name
+        for path in kept
+        if "tables" in path.parts or any(one in path.read_bytes() for one in numbers)
+    ]
