@@ -18,6 +18,7 @@ from reconciler.model import (
     UNMANAGED,
     Action,
     Amend,
+    Change,
     DeclaredRelease,
     Desired,
     DesiredList,
@@ -38,6 +39,7 @@ from reconciler.model import (
     Shorten,
     Spec,
     Suppress,
+    UpdateList,
 )
 from reconciler.rejections import rejected
 
@@ -84,8 +86,8 @@ def addresses(written: str, spec: Spec) -> Mapping[str, str]:
         raise UsageError("ADDRESS is empty", hint=_EXPECTED)
     if spec.lists and not found:
         raise UsageError(
-            f"ADDRESS is neither an email address nor a phone number on any selected list; found "
-            f"a text of {len(written):,} characters",
+            "ADDRESS is neither an email address nor a phone number on any selected list; found "
+            f"{len(written):,} character{'s' * (len(written) != 1)}",
             hint=f"{_EXPECTED}; without them it is read by defaults.region of each list",
         )
     return found
@@ -223,6 +225,7 @@ def _with_service(
         steps=tuple(
             _decided(step, planned) for step in lookup.steps(run.engine, seen.gap.rows, address)
         ),
+        list_change=_end_moved(planned),
         refused=refused,
         absent=seen.remote is None,
         idle=idle,
@@ -235,6 +238,16 @@ def _idle(seen: ObservedList) -> str:
     if seen.remote and seen.remote.type != "suppression":
         return f"it is of type {seen.remote.type!r}"
     return "its own end has passed" if seen.lapsed else ""
+
+
+def _end_moved(planned: ListPlan) -> Change | None:
+    moved = (
+        change
+        for action in planned.actions
+        if isinstance(action, UpdateList)
+        for change in action.changes
+    )
+    return next((change for change in moved if change.field == "suppressUntil"), None)
 
 
 def _list_end(declared: ListSpec, seen: ObservedList) -> datetime | None:

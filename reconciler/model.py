@@ -1172,6 +1172,8 @@ class ListExplanation:
     """As the service last refused it, if it still does."""
     absent: bool = False
     """The service has no such list: it is to be created."""
+    list_change: Change | None = None
+    """What a plan made now would do to the list's own end, and so to everybody on it."""
     idle: str = ""
     """Why the list as a whole suppresses nobody, whoever is on it."""
     cached: bool = False

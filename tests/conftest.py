@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import engines
+from reconciler.contacts.engine import Engine
+
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 COLOURS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE")
 
@@ -79,6 +82,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder that every test of this process takes for its home."""
     return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """Return the open engine that all tests of this process share."""
+    return engines.shared()
 
 
 @pytest.fixture(autouse=True)

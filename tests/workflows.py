@@ -1,10 +1,10 @@
 """Runs the steps of a pipeline in order, as its code host would, on this machine.
 
 A ``run`` step is executed by the shell that the host would use, in a fresh clone a job, with
-nothing in its environment but what the host gives it. What a ``uses`` step does is done with folders: a
-clone, artifacts, caches. ``gh``, ``curl`` and ``pip`` are ``code_host.py``, and ``reconciler`` is
-this environment's. Whatever a pipeline uses that is not known here is an error, so that no step is
-passed over.
+nothing in its environment but what the host gives it. What a ``uses`` step does is done with
+folders: a clone, artifacts, caches. ``gh``, ``curl`` and ``pip`` are ``code_host.py``, and
+``reconciler`` is this environment's. Whatever a pipeline uses that is not known here is an error:
+no step is passed over.
 """
 
 import json
@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+
+from code_host import BOT
 
 REPOSITORY: Final = "acme/suppression"
 _HOST: Final = Path(__file__).with_name("code_host.py")
@@ -105,13 +107,22 @@ class CodeHost:
         """Return the texts of a pull request's comments, or of a merge request's notes."""
         return [each["body"] for each in self.held["comments"] if each["number"] == str(number)]
 
-    def comment(self, number: int, body: str, *, by: str) -> None:
-        """Have somebody comment on a pull request."""
+    def comment(self, number: int, body: str, *, by: str = BOT) -> None:
+        """Have somebody comment on a pull request, the workflows themselves unless told."""
         held = self.held
         held["last"] += 1
         user = {"login": by}
         made = {"id": held["last"], "number": str(number), "user": user, "body": body}
         held["comments"].append(made)
+        self._keep(held)
+
+    def issue(self, body: str, *, label: str) -> None:
+        """Have an open issue with a label."""
+        held = self.held
+        held["last"] += 1
+        made = {"id": held["last"], "title": "", "labels": [label], "body": body, "open": True}
+        held["issues"].append(made | {"said": []})
+        held["labels"].append(label)
         self._keep(held)
 
     def _keep(self, held: Any) -> None:

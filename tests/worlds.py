@@ -15,11 +15,11 @@ from typing import Literal
 
 import pyarrow as pa
 
+import engines
 from builders import NOW
 from reconciler import artifacts, desired, observed, pipeline
 from reconciler.api.port import PAGE, Page, RowError, Sent
 from reconciler.artifacts import Run
-from reconciler.contacts.engine import Engine
 from reconciler.errors import NotFoundError, VersionConflictError
 from reconciler.metrics import Meter
 from reconciler.model import (
@@ -226,21 +226,20 @@ def running(
     """A run in a folder of its own, or in one that earlier runs have used."""
     with TemporaryDirectory() as temporary:
         state = folder or Path(temporary) / "state"
-        with Engine(key=b"k" * 32, spill=state / "spill", memory="1GB") as engine:
-            run = Run(
-                id=artifacts.new_id(clock()),
-                command="test",
-                state=state,
-                started=clock(),
-                engine=engine,
-                meter=Meter(),
-                clock=clock,
-                stop=Event(),
-                tell=lambda _: None,
-                progress=lambda *_: None,
-            )
-            artifacts.start(run, root=Path(temporary))
-            yield run
+        run = Run(
+            id=artifacts.new_id(clock()),
+            command="test",
+            state=state,
+            started=clock(),
+            engine=engines.shared(),
+            meter=Meter(),
+            clock=clock,
+            stop=Event(),
+            tell=lambda _: None,
+            progress=lambda *_: None,
+        )
+        artifacts.start(run, root=Path(temporary))
+        yield run
 
 
 def prepare(spec: Spec, world: World, run: Run, *, as_of: datetime = NOW) -> pipeline.Prepared:

@@ -6,17 +6,17 @@ from pathlib import Path
 import click
 
 from reconciler import capturing, origins, pipeline, spec
-from reconciler.commands import frame, wiring
+from reconciler.commands import frame, shown, wiring
 from reconciler.drift import report
 from reconciler.errors import Exit, worst
 from reconciler.model import Drift
-from reconciler.views import human, machine, markdown
+from reconciler.views import machine, markdown
 
 
 @click.command("drift")
 @frame.selection_options
-@frame.format_option("text", "json", "markdown")
-@frame.write_option("text", "json", "markdown")
+@frame.format_option(*shown.FORMATS)
+@frame.write_option(*shown.FORMATS)
 @click.option(
     "--fail-on",
     type=click.Choice(["missing", "any"]),
@@ -62,12 +62,7 @@ def command(
         run.write("drift.json", machine.drift(found, exit_code=upshot.code))
         run.write("report.md", markdown.drift(found).encode())
         capturing.surplus(prepared.observed, into, engine=run.engine, tell=partial(frame.talk, ctx))
-        frame.emit(
-            ctx,
-            text=lambda: human.drift(found),
-            json=lambda: machine.drift(found, exit_code=upshot.code),
-            markdown=lambda: markdown.drift(found),
-        )
+        frame.emit(ctx, **shown.drift(found, exit_code=upshot.code))
     return upshot.code
 
 

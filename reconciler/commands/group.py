@@ -11,6 +11,7 @@ from types import MappingProxyType, ModuleType
 from typing import Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from reconciler import __version__
 from reconciler.commands.flags import global_options
@@ -85,6 +86,15 @@ class Verbs(click.Group):
         if resolved[1] is not None:
             _check_variables(ctx, name, resolved[1])
         return resolved
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """Return the verbs and flags that begin so, without importing a verb."""
+        verbs = [
+            CompletionItem(name, help=told)
+            for name, told in VERBS.items()
+            if name.startswith(incomplete)
+        ]
+        return verbs + click.Command.shell_complete(self, ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs with their one line of help, without importing them."""

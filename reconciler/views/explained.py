@@ -90,9 +90,11 @@ def _list(told: ListExplanation) -> Iterator[Text]:
     yield from _service(told)
     for step in told.steps:
         yield from _step(step)
+    if told.list_change:
+        yield lines.change(told.list_change)
     if told.refused:
         yield lines.mark("rejected", "!", _rejected(told.refused), "bold red")
-    if not told.steps and not told.doubt:
+    if not (told.steps or told.list_change or told.doubt or told.idle):
         yield _mark("plan", "nothing to do")
 
 

@@ -174,6 +174,20 @@ def test_lists_to_be_created_past_their_end_and_refused_contacts_are_told(work: 
     assert "the service refused it 1 time, last" in text
 
 
+def test_a_list_that_would_end_earlier_is_told_with_everybody_on_it(work: Workplace) -> None:
+    """Nothing has to become of the address itself; what others do to the list counts too."""
+    work.have((ADA, "DNC", None))
+    work.policy("maxReleases: {share: 100%, count: 100}")
+    end = 'list: {name: US Do Not Call, suppressUntil: "2034-01-01"}'
+    work.declare(f'phoneNumber: "{ADA}"', identity=f"listId: {LIST}\n  {end}")
+
+    ran = work.call("explain", ADA)
+
+    assert "> shorten    suppressUntil: never -> 2034-01-01T23:59:59Z" in ran.out
+    assert "without end" in ran.out
+    assert "until 2034-01-01T23:59:59Z; the list itself ends 2034-01-01T23:59:59Z" in ran.out
+
+
 def test_a_national_number_is_read_in_the_region_of_each_list(work: Workplace) -> None:
     """Where a list has none it is not looked for, which is said."""
     text = work.write("gb.yaml", "").with_name("other.yaml").read_text("utf-8")
@@ -256,13 +270,14 @@ def test_the_address_is_recorded_nowhere_but_in_tables_that_hold_it_anyway(
     work.declare(f'phoneNumber: "{ADA}"')
     asked = ("+1 (929) 555-0188", "Nobody.Here@Example.net")
 
-    for one in asked:
-        work.call("explain", one)
-    work.run("explain", "-", "--debug", typed=asked[0])
+    told = [work.call("explain", one) for one in asked]
+    told.append(work.run("explain", "-", "--debug", typed=asked[0]))
 
     files = {path: path.read_bytes().lower() for path in work.state.rglob("*") if path.is_file()}
     tables = [str(pq.read_table(path)).encode() for path in files if path.suffix == ".parquet"]
     needles = (b"5550188", b"555-0188", b"nobody.here")
+    said = "".join(ran.out + ran.err for ran in told).lower().encode()
+    assert [] == [one for one in needles if one in said]
     assert [] == [path for path, held in files.items() if any(one in held for one in needles)]
     assert [] == [held for held in tables if any(one in held for one in needles)]
     assert 3 == len(list((work.state / "runs").iterdir()))

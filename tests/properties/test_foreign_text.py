@@ -3,7 +3,6 @@
 import csv
 import re
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -320,13 +319,6 @@ def test_progress_and_notices_are_neutral(text: str) -> None:
 
     assert not SEEN.search(stream.text)
     assert 3 == stream.text.count("\n")
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path_factory.mktemp("spill")) as opened:
-        yield opened
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)

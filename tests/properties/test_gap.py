@@ -94,14 +94,6 @@ def worlds(draw: st.DrawFn, until: st.SearchStrategy[int | None] = ENDS) -> Worl
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Yield one open engine for all worlds."""
-    spill = tmp_path_factory.mktemp("engine") / "spill"
-    with Engine(key=b"key", spill=spill) as opened:
-        yield opened
-
-
-@pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder for the tables of all worlds."""
     return tmp_path_factory.mktemp("tables")

@@ -25,7 +25,8 @@ EMAILS = ("ada@example.com", "Ada@Example.COM", " ada@example.com ", "bob@xn--bc
 PHONES = ("+12125550101", "(212) 555-0101", "tel:+1-212-555-0101", "2125550102",
           "+44 20 7946 0018", "+12125550103", "12", "call me", "")  # fmt: skip
 ENDS = (None, *(zulu(NOW + timedelta(days=days)) for days in (-30, 1, 365)), "9998-12-31",
-        zulu(NOW + timedelta(minutes=5)), "2031-05-05T10:00:00.5+02:00", "soon", "never")  # fmt: skip
+        zulu(NOW + timedelta(minutes=5)), "2031-05-05T10:00:00.5+02:00", "soon",
+        "never")  # fmt: skip
 HOSTILE = ("null", "~", "true", "1e3", "0x1f", "12:30:00", "2026-01-01", "- a: b", "#", "{a: [",
            "'", '"', "\\", "%YAML", "!!python/object:x", "&a", "*a", "<<", "=", " lead ",
            "a\nb", "a\r\nb", "a\tb", "\u2028", "\x85", "\ufeff", "\x1b[31m", "\x00",

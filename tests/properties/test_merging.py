@@ -3,10 +3,9 @@
 import csv
 import io
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,13 +26,6 @@ ENDS = st.sampled_from(
 TIMES = st.sampled_from(["", "2026-01-01", "2026-03-01T00:00:00", "?"])
 ROWS = st.lists(st.tuples(EMAILS, PHONES, REASON, ENDS, TIMES), max_size=12)
 FILES = st.lists(ROWS, max_size=3)
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path_factory.mktemp("spill")) as opened:
-        yield opened
 
 
 def compile_files(engine: Engine, folder: Path, files: Sequence[Sequence[Fields]]) -> Compiled:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -221,13 +220,6 @@ def given_away(draw: st.DrawFn) -> list[Row]:
     return [
         {**release(address, draw(moments_drawn)), "requested_at": 7} for address in draw(several)
     ]
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Yield an open engine for all worlds."""
-    with Engine(key=b"key", spill=tmp_path_factory.mktemp("spill")) as opened:
-        yield opened
 
 
 @settings(max_examples=25)

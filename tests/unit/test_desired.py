@@ -1,6 +1,5 @@
 """All lists of a spec become tables, or all their problems are told at once."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,13 +25,6 @@ from reconciler.model import (
 from reconciler.times import zulu
 
 ASKED = NOW - timedelta(days=3)
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path / "spill") as opened:
-        yield opened
 
 
 def listed(name: str, **changes: Any) -> ListSpec:

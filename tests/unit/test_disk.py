@@ -33,6 +33,24 @@ def test_folders_are_made_for_their_owner_alone(tmp_path: Path) -> None:
     assert made == disk.private(made)
 
 
+def test_a_draft_takes_no_name_that_somebody_has(tmp_path: Path) -> None:
+    """A free one it gets, with its owner's rights alone; nothing of its making is left."""
+    for name, free in (("new", True), ("mine", False)):
+        path = tmp_path / name
+        if not free:
+            path.write_bytes(b"mine")
+        with disk.draft(path) as held:
+            held.write_bytes(b"rows")
+            if free:
+                disk.claim(held, path)
+            else:
+                with pytest.raises(FileExistsError):
+                    disk.claim(held, path)
+
+    assert [b"mine", b"rows"] == [path.read_bytes() for path in sorted(tmp_path.iterdir())]
+    assert 0o600 == rights(tmp_path / "new")
+
+
 @pytest.mark.parametrize("put", [disk.create, disk.replace])
 def test_a_file_is_there_whole_and_alone(
     tmp_path: Path, put: Callable[[Path, bytes], None]

@@ -1,6 +1,7 @@
 """Settings compared field by field, contacts by direction."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -17,10 +18,22 @@ from builders import (
     place,
     remote,
 )
-from reconciler.drift import changes, report, values
-from reconciler.model import UNMANAGED, Change, Failure, Op, Settings
+from reconciler.drift import Trace, changes, report, values
+from reconciler.model import (
+    UNMANAGED,
+    Change,
+    Drift,
+    Ends,
+    Failure,
+    Feed,
+    Op,
+    Origin,
+    Settings,
+    Severity,
+)
 
 HELD = Settings(name="US", description=None, suppress_until=EARLIER)
+FAILED = (Failure(key="us-dnc", message="no"),)
 
 
 def test_unmanaged_settings_never_change() -> None:
@@ -138,6 +151,83 @@ def test_a_report_says_what_stands_in_the_way() -> None:
         "a declared release is of a contact that the spec still wants",
         "specs/us-dnc.yaml:9:3: this release is spent, delete this line",
     ) == found.notes
+
+
+def test_the_rest_of_what_is_pending_was_changed_outside() -> None:
+    """For each direction; where nothing can be told, all of it is unknown, and why is said."""
+    seen = observed_list(gap=gap(parts={Op.SUPPRESS: 3, Op.SURPLUS: 4}))
+    known = {"us-dnc": Trace(pending={"missing": 1})}
+
+    (told,) = report(desired(), observed(seen), as_of=NOW, traces=known).lists
+    (untold,) = report(
+        desired(), observed(seen), as_of=NOW, traces={"us-dnc": Trace(untold="no run")}
+    ).lists
+
+    assert Origin(pending=1, outside=2) == told.origins["missing"]
+    assert (Origin(outside=4), Origin()) == (told.origins["surplus"], told.origins["longer"])
+    assert (Origin(unknown=3), Origin(unknown=4)) == (
+        untold.origins["missing"],
+        untold.origins["surplus"],
+    )
+    assert ("", "no run") == (told.untold, untold.untold)
+
+
+def test_a_list_in_order_does_not_say_what_cannot_be_told() -> None:
+    """There is nothing to be told of it."""
+    (found,) = report(
+        desired(), observed(), as_of=NOW, traces={"us-dnc": Trace(untold="no run")}
+    ).lists
+
+    assert "" == found.untold
+
+
+@pytest.mark.parametrize(
+    ("parts", "changes", "expected"),
+    [
+        ({}, {}, None),
+        ({Op.SURPLUS: 1}, {}, Severity.INFO),
+        ({Op.LONGER: 1}, {}, Severity.INFO),
+        ({Op.SURPLUS: 1, Op.AMEND: 1}, {}, Severity.WARNING),
+        ({Op.AMEND: 1, Op.SUPPRESS: 1}, {}, Severity.CRITICAL),
+        ({}, {"complete": False}, Severity.CRITICAL),
+        ({}, {"lapsed": True}, Severity.CRITICAL),
+    ],
+)
+def test_the_worst_direction_is_how_bad_it_is(
+    parts: dict[Op, int], changes: dict[str, Any], expected: Severity | None
+) -> None:
+    """A list that was not read whole may lack anybody."""
+    seen = observed_list(gap=gap(parts=parts), **changes)
+
+    found = report(desired(), observed(seen), as_of=NOW)
+
+    assert (expected, expected) == (found.lists[0].severity, found.severity)
+
+
+def test_a_list_that_nobody_could_read_is_critical() -> None:
+    """Nobody knows who is missing on it."""
+    assert Severity.CRITICAL == Drift(as_of=NOW, lists=(), failures=FAILED).severity
+
+
+def test_a_feed_that_is_too_old_is_a_warning() -> None:
+    """Nobody is released on its word."""
+    old = Feed(path="a.csv", files=("a.csv",), rows=1, sha256="0", stale=True)
+    young = replace(old, path="b.csv", stale=False)
+
+    (found,) = report(desired(desired_list(feeds=(old, young))), observed(), as_of=NOW).lists
+
+    assert ((old,), Severity.WARNING) == (found.stale_feeds, found.severity)
+
+
+def test_who_comes_off_within_thirty_days_is_lapsing() -> None:
+    """By their own end, or all of them by that of the list."""
+    ends = Ends(days={"2026-12-01": 1, "2026-12-23": 2, "2026-12-24": 4}, later=8, endless=16)
+    seen = observed_list(gap=gap(ends=ends))
+    whole = replace(seen, remote=remote(settings=HELD))
+
+    counts = [report(desired(), observed(x), as_of=NOW).lists[0].lapsing for x in (seen, whole)]
+
+    assert [3, 1000] == counts
 
 
 def test_a_list_that_could_not_be_read_is_a_failure_and_no_drift() -> None:

@@ -1,6 +1,5 @@
 """Gaps that are used again, and what makes them be measured anew."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,13 +25,6 @@ from reconciler.contacts import compare
 from reconciler.contacts.engine import Engine
 from reconciler.gaps import Question
 from reconciler.model import Gap
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path / "spill") as opened:
-        yield opened
 
 
 def question(engine: Engine, folder: Path, *, soon: int | None = None) -> Question:

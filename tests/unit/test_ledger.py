@@ -3,6 +3,7 @@
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
@@ -201,6 +202,21 @@ def test_spent_releases_and_known_lists_are_told_from_all_runs(tmp_path: Path) -
 
     assert {"x", "y"} == ledger.past(tmp_path).spent
     assert {"us": "1", "eu": "3"} == ledger.past(tmp_path).known
+
+
+def test_the_last_run_that_applied_a_list_is_known(tmp_path: Path) -> None:
+    """It has a receipt; and one under another key tells nothing of what it applied."""
+    with running(folder=tmp_path) as run:
+        key = run.engine.fingerprint
+        run.write("receipt.json", {})
+        ledger.append(run, outcome="partly", exit_code=6, lists={"us": "1", "eu": "2"})
+        ledger.append(replace(run, id="planned"), outcome="done", exit_code=0, lists={"us": "1"})
+    with running(folder=tmp_path) as later:
+        later.write("receipt.json", {})
+        ledger.append(later, outcome="done", exit_code=0, lists={"eu": "2"})
+
+        assert {"us": run.id, "eu": later.id} == ledger.past(tmp_path, key=key).applied
+        assert {} == ledger.past(tmp_path, key="another").applied
 
 
 def test_without_a_ledger_nothing_is_known(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from reconciler.model import LAPSING_SOON, Drift, ListDrift, Op
-from reconciler.views import counting, human
+from reconciler.views import counting, human, wording
 from reconciler.views.page import parts, pictures, words
 from reconciler.views.page.parts import Age, Alert, Move, Shown, Tile, Tone
 
@@ -44,7 +44,7 @@ class Listed:
     notes: tuple[str, ...]
     origins: tuple[tuple[str, int, int, int], ...]
     untold: str
-    lapsing: int
+    lapsing: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ def page(found: Drift) -> DriftPage:
         opening=words.drifted(found),
         summary=human.drift_summary(found).plain,
         counts=counts,
-        tiles=tuple(_tiles(found, counts)),
+        tiles=tuple(_tiles(counts)),
         alerts=tuple(parts.alerts(found.failures, stale, found.problems)),
         directions=tuple(_directions(found, counts)),
         time_line=pictures.time_line((x.ends for x in found.lists), as_of=found.as_of),
@@ -85,11 +85,11 @@ def page(found: Drift) -> DriftPage:
     )
 
 
-def _tiles(found: Drift, counts: counting.Drifted) -> Iterator[Tile]:
+def _tiles(counts: counting.Drifted) -> Iterator[Tile]:
     yield Tile(
         label="Not protected (critical)",
         number=f"{counts.missing:,}",
-        text="Declared, and not on the list: they may be contacted against their will."
+        text="Declared, and not on the list: they may be called or mailed against their will."
         if counts.missing
         else "Everybody who is declared was found on their list.",
         tone="release" if counts.missing else "calm",
@@ -108,7 +108,7 @@ def _tiles(found: Drift, counts: counting.Drifted) -> Iterator[Tile]:
     )
     yield Tile(
         label="Come off soon",
-        number=f"{sum(listed.lapsing for listed in found.lists):,}",
+        number=f"{counts.lapsing:,}",
         text=f"People whose protection ends by itself within {LAPSING_SOON.days} days.",
     )
 
@@ -161,6 +161,6 @@ def _listed(listed: ListDrift) -> Listed:
             for way, origin in listed.origins.items()
             if origin.pending or origin.outside or origin.unknown
         ),
-        untold=listed.untold,
-        lapsing=listed.lapsing,
+        untold=wording.untold(listed.untold) if listed.untold else "",
+        lapsing=wording.lapsing(listed.lapsing) if listed.lapsing else "",
     )

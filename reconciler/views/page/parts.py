@@ -214,6 +214,6 @@ def _row(sample: Sample) -> Mapping[str, str]:
         "address": safe.address,
         "reason": safe.reason or "",
         "end": wording.end(safe.until),
-        "place": f"{safe.source}:{safe.line}" if safe.source and safe.line else safe.source,
+        "place": wording.declared_at(safe.source, safe.line),
         "note": safe.note,
     }

@@ -3,16 +3,14 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
-from reconciler.model import CreateList, Ground, ListPlan, Op, Plan, UpdateList
+from reconciler.model import CreateList, ListPlan, Op, Plan, UpdateList
 from reconciler.times import zulu
 from reconciler.views import counting, human, wording
 from reconciler.views.page import parts, pictures, words
 from reconciler.views.page.parts import Age, Alert, Held, Move, Shown, Tile, Tone
 from reconciler.views.wording import plural
-
-_LETS_GO: Final = (Op.RELEASE, Op.SHORTEN)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +141,7 @@ def page(made: Plan) -> PlanPage:
 def _tiles(made: Plan, counts: counting.Planned) -> Iterator[Tile]:
     again = counts.release + counts.shorten
     yield Tile(
-        label="May be contacted again",
+        label="May be called or mailed again",
         number=f"{again:,}",
         text=words.again_parts(counts.release, counts.shorten),
         tone="release" if again else "calm",
@@ -190,12 +188,8 @@ def _whys(made: Plan) -> Iterator[Why]:
                 basis=ground.basis,
                 ticket=ground.ticket,
                 requested_by=ground.requested_by,
-                place=_place(ground),
+                place=wording.declared_at(ground.source, ground.line),
             )
-
-
-def _place(ground: Ground) -> str:
-    return f"{ground.source}:{ground.line}" if ground.source and ground.line else ground.source
 
 
 def _endings(made: Plan) -> Iterator[Ending]:
@@ -218,7 +212,7 @@ def _splits(
     for op, total in _by_op(counts).items():
         found: Counter[str] = Counter()
         for listed in made.lists:
-            told = [tally for tally in listed.gap.tallies if (tally.op, tally.by) == (op, by)]
+            told = [tally for tally in counting.done_to(listed, by) if tally.op == op]
             if sum(tally.contacts for tally in told) <= _by_op(counting.planned_list(listed))[op]:
                 found.update({tally.value: tally.contacts for tally in told})
         if found:

@@ -87,7 +87,7 @@ def _tiles(done: Receipt) -> Iterator[Tile]:
     counts = counting.applied(done.outcomes)
     again = counts.released + counts.shortened
     yield Tile(
-        label="May be contacted again",
+        label="May be called or mailed again",
         number=f"{again:,}",
         text=words.again_parts(counts.released, counts.shortened),
         tone="release" if again else "calm",

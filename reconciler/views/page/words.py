@@ -1,7 +1,7 @@
 """Sentences for somebody who has never seen a terminal; pure.
 
 One person here is one address on one list: an email or a phone number. What counts for a limit
-counts here too: whoever is released or shortened may be contacted again.
+counts here too: whoever is released or shortened may be called or mailed again.
 """
 
 import re
@@ -40,10 +40,10 @@ class Opening:
 
 
 def planned(made: Plan) -> Opening:
-    """Say in one sentence how many people may be contacted again, and how many no longer."""
+    """Say in one sentence how many people may be called or mailed again, and how many no longer."""
     counts = counting.planned(made)
     again = counts.release + counts.shorten
-    ending = sum(bool(tuple(whole_list_ends(listed))) for listed in made.lists)
+    ending = sum(map(counting.ends_earlier, made.lists))
     if made.empty:
         told = "Nothing would be done" if made.refusals else "Nothing changes"
         if not made.refusals and not made.failures:
@@ -51,7 +51,7 @@ def planned(made: Plan) -> Opening:
     elif again or counts.suppress or not counts.amend:
         told = f"{_again(again)}, {_protected(counts.suppress)}"
     else:
-        told = f"Nobody may be contacted again, {_otherwise(counts.amend)}"
+        told = f"Nobody may be called or mailed again, {_otherwise(counts.amend)}"
     whole = f"{plural(ending, 'whole list')} {'ends' if ending == 1 else 'end'} earlier"
     refused, unread = _refused(len(made.refusals)), _unread(made.failures)
     return _opening(told, whole if ending else "", refused, unread)
@@ -85,7 +85,7 @@ def drifted(found: Drift) -> Opening:
 
 
 def again_parts(released: int, shortened: int) -> str:
-    """Say how those may be contacted again."""
+    """Say how those may be called or mailed again."""
     if not released and not shortened:
         return "Nobody is released, and nobody is protected for less time."
     return f"{released:,} released, {shortened:,} protected for less time."
@@ -106,7 +106,7 @@ def age(as_of: datetime | None, now: datetime) -> str:
 
 
 def span(limit: str | None) -> str:
-    """Spell an ISO 8601 duration of one unit for people; any other stays as it is written."""
+    """Spell an ISO 8601 duration of one unit in words; any other stays as it is written."""
     if limit is None:
         return "no limit"
     match = _SPAN.fullmatch(limit.strip())
@@ -120,7 +120,7 @@ def day(moment: datetime) -> str:
 
 def _again(count: int) -> str:
     who = {0: "Nobody", 1: "1 person"}.get(count, f"{count:,} people")
-    return f"{who} may be contacted again"
+    return f"{who} may be called or mailed again"
 
 
 def _protected(count: int) -> str:

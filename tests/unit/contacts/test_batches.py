@@ -1,4 +1,4 @@
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,6 @@ from reconciler.contacts.engine import Engine
 from reconciler.model import Op, Table
 
 A, B, P, Q = "a@example.com", "b@example.com", "+15550100100", "+15550100101"
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path / "spill") as opened:
-        yield opened
 
 
 def cut(engine: Engine, part: Table, size: int = 10, **how: Any) -> list[list[dict[str, Any]]]:

@@ -1,23 +1,16 @@
 import hashlib
 import hmac
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from contact_tables import UNREADABLE, Contact, at, measure, ops, release, rows, wanted
+from engines import KEY
 from reconciler.contacts.engine import Engine
 from reconciler.model import Gap, Op
 
 A, B, P = "a@example.com", "b@example.com", "+15550100100"
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path / "spill") as opened:
-        yield opened
 
 
 def only(gap: Gap, op: Op, *fields: str) -> list[Any]:
@@ -363,4 +356,4 @@ def test_who_asked_for_it_anew_is_not_the_one_a_release_was_approved_for(
 
 def keyed(text: str) -> str:
     """Return the digest that the engine of these tests gives a text."""
-    return hmac.new(b"key", text.encode(), hashlib.sha256).hexdigest()
+    return hmac.new(KEY, text.encode(), hashlib.sha256).hexdigest()

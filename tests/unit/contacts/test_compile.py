@@ -3,7 +3,6 @@
 import csv
 import hashlib
 import stat
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -21,13 +20,6 @@ from reconciler.times import zulu
 
 MIDNIGHT = int(datetime(2027, 1, 1, tzinfo=UTC).timestamp())
 DAY = 86_400
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path / "spill") as opened:
-        yield opened
 
 
 def codes(made: Compiled) -> list[str]:

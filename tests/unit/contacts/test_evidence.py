@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,6 @@ from reconciler.contacts.engine import Engine
 from reconciler.model import Gap
 
 A, B, C, P = "a@example.com", "b@example.com", "c@example.com", "+15550100100"
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path / "spill") as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +14,6 @@ CONTACTS = (
     Contact(email="b@example.com", reason=None),
     Contact(phone="+15550100199", until=at(-1)),
 )
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path / "spill") as opened:
-        yield opened
 
 
 def test_a_contact_with_both_identifiers_is_two_rows_of_one_pair(

@@ -1,7 +1,6 @@
 """Desired tables that are used again, and everything that makes them not be."""
 
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,13 +15,6 @@ from reconciler.contacts.compile import Compiled, compile_list
 from reconciler.contacts.engine import Engine
 from reconciler.contacts.judging import judge
 from reconciler.model import Defaults
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path / "spill") as opened:
-        yield opened
 
 
 @pytest.fixture

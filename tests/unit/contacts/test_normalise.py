@@ -1,7 +1,6 @@
 """What people type becomes an address or seconds, or nothing."""
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -9,13 +8,6 @@ from hypothesis import strategies as st
 
 from reconciler.contacts import normalise
 from reconciler.contacts.engine import Engine
-
-
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path_factory.mktemp("spill")) as opened:
-        yield opened
 
 
 def ask(engine: Engine, call: str, *values: object, region: str | None = None) -> object:

@@ -124,13 +124,6 @@ ASKED = "CREATE TEMP MACRO slow_phone_address(written, region) AS 'asked'"
 """In a session of this the library is not there, and says that it was asked."""
 
 
-@pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path_factory.mktemp("spill")) as opened:
-        yield opened
-
-
 def answers(
     engine: Engine, call: str, texts: list[str], region: str, more: str = ""
 ) -> list[object]:

@@ -1,6 +1,5 @@
 """Declared releases: which of them may still do something."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,13 +15,6 @@ from reconciler.model import Defaults, Place, Problem, ReleaseSpec, Table
 from reconciler.times import parse_time
 
 WITHIN = timedelta(days=14)
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path / "spill") as opened:
-        yield opened
 
 
 def release(line: int = 20, *, days: int = 3, **changes: Any) -> ReleaseSpec:

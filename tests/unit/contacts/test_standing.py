@@ -29,13 +29,6 @@ from reconciler.model import Gap, Op, Outcome, RejectedContact, Rejection, Statu
 A, B, P = "a@example.com", "b@example.com", "+15550100100"
 
 
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path / "spill") as opened:
-        yield opened
-
-
 @dataclass(slots=True)
 class History:
     """The attempts on one list, each a day after the one before."""

@@ -1,18 +1,8 @@
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from contact_tables import Contact, at, measure, release, wanted
 from reconciler.contacts.engine import Engine
 from reconciler.model import Op
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    """Yield an open engine."""
-    with Engine(key=b"key", spill=tmp_path / "spill") as opened:
-        yield opened
 
 
 def test_the_largest_sources_are_named_and_the_rest_is_summed_up(

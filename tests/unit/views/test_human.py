@@ -30,6 +30,7 @@ from reconciler.model import (
     Drift,
     Failure,
     Op,
+    Origin,
     Overrides,
     Release,
     Settings,
@@ -325,7 +326,15 @@ def test_drift_ends_with_its_summary_lines() -> None:
 def test_drift_is_shown_by_direction() -> None:
     """Missing first, then what differs, surplus, and what lasts longer."""
     change = Change(field="suppressUntil", old="2027-01-01T00:00:00Z", new=None)
-    listed = list_drift(differ=3, longer=1, changes=(change,), notes=("the list has lapsed",))
+    listed = list_drift(
+        differ=3,
+        longer=1,
+        changes=(change,),
+        notes=("the list has lapsed",),
+        origins={"surplus": Origin(pending=1, outside=3), "longer": Origin(unknown=1)},
+        untold="no run",
+        lapsing=2,
+    )
 
     told = human.drift(Drift(as_of=NOW, lists=(listed,))).plain
 
@@ -334,9 +343,12 @@ def test_drift_is_shown_by_direction() -> None:
         "  + missing    1 (critical)\n"
         "      +1•••••••567  DNC  until 2027-12-31T23:59:59Z  contacts/us.csv:12\n"
         "  ~ change     suppressUntil: 2027-01-01T00:00:00Z -> never\n"
-        "  ~ differ     2 in end or reason\n"
-        "  ? surplus    4 not declared\n"
-        "  ? longer     1 suppressed longer than declared, kept\n"
+        "  ~ differ     2 in end or reason, 1 setting (warning)\n"
+        "  ? surplus    4 not declared (info): 1 pending (the spec changed, or the last apply left "
+        "it undone), 3 outside (the service changed)\n"
+        "  ? longer     1 suppressed longer than declared, kept (info): 1 of unknown origin\n"
+        "    note       what is pending and what changed outside cannot be told apart: no run\n"
+        "  > lapsing    2 come off by themselves within 30 days\n"
         "    note       the list has lapsed"
     ) == told.partition("\n\n")[0]
 

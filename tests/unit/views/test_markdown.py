@@ -28,6 +28,7 @@ from reconciler.model import (
     Feed,
     Ground,
     Op,
+    Origin,
     Release,
     Settings,
     WebhookResult,
@@ -117,13 +118,18 @@ def test_a_receipt_is_a_report() -> None:
 def test_drift_is_a_table_by_direction() -> None:
     """Missing is named critical in the head."""
     change = Change(field="description", old=None, new="x")
-    listed = list_drift(changes=(change,), notes=("the list has lapsed",), differ=1)
+    origins = {"missing": Origin(outside=1), "surplus": Origin(pending=1, unknown=3)}
+    notes = ("the list has lapsed",)
+    listed = list_drift(changes=(change,), notes=notes, differ=1, origins=origins, untold="no run")
 
     told = markdown.drift(Drift(as_of=NOW, lists=(listed,)))
 
     summary = "### Drift: 1 missing (critical), 4 surplus, 1 differ.\n"
     assert told.startswith(f"<!-- reconciler:drift -->\n\n{summary}")
-    assert "| us-dnc | acme | 1 | 4 | 1 | 0 |" in told
+    assert "| list | tenant | severity | missing (critical) | differ (warning) |" in told
+    assert "| us-dnc | acme | critical | 1 | 1 | 4 | 0 | 0 |" in told
+    assert "| us-dnc | missing | 0 | 1 | 0 |\n| us-dnc | surplus | 1 | 0 | 3 |" in told
+    assert "cannot be told apart: no run" in told
     assert '- description: (none) -> "x"\n- the list has lapsed' in told
 
 
