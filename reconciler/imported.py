@@ -6,6 +6,7 @@ service holds them is left out and counted: they stay on their list, as surplus.
 
 import re
 import shutil
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -127,7 +128,8 @@ def bring(wish: Wish, *, root: Path, reader: Reader, run: Run, umask: int) -> Im
 def key_of(settings: Settings, list_id: str) -> str:
     """Return a key for a list, made of its own name; of its id where that gives none."""
     for said in (str(settings.name), list_id, "list"):
-        words = re.findall(r"[a-z0-9]+", scrub(said).lower())
+        plain = unicodedata.normalize("NFKD", scrub(said)).encode("ascii", "ignore").decode()
+        words = re.findall(r"[a-z0-9]+", plain.lower())
         if words:
             return "-".join(words)[:_KEY].strip("-")
     raise AssertionError

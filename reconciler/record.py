@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from reconciler import ledger
-from reconciler.artifacts import Run
+from reconciler.artifacts import Run, plain
 from reconciler.contacts import evidence
 from reconciler.contacts.fates import Fates, columns, fates
 from reconciler.errors import Exit, worst
@@ -27,6 +27,9 @@ from reconciler.model import (
     Status,
     WebhookResult,
 )
+
+FORMAT: Final = 1
+"""Of ``receipt.json``; moves when a reader of it would have to change."""
 
 _NAMES: Final[Mapping[int, str]] = {
     Exit.DONE: "done",
@@ -126,7 +129,7 @@ def receipt(
         overrides=plan.overrides,
         exit_code=run.signalled() or exit_code(plan, outcomes),
     )
-    run.write("receipt.json", made)
+    run.write("receipt.json", {"format": FORMAT, "kind": "Receipt", **plain(made)})
     return made
 
 

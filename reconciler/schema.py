@@ -1,4 +1,4 @@
-"""The JSON Schemas of the specs: where they lie, and what is wrong with a document by them.
+"""The JSON Schemas of specs and of what we write: where they lie, what is wrong with a spec by them.
 
 The only jsonschema import. It never reads a spec and knows no places: a fault names the keys that
 lead to it. No message holds a secret or an address, whatever the document holds.
@@ -29,10 +29,16 @@ _FILES: Final = MappingProxyType(
         "Tenant": "tenant.schema.json",
         "SuppressionList": "suppression-list.schema.json",
         "Policy": "policy.schema.json",
+        "Plan": "plan.schema.json",
+        "Receipt": "receipt.schema.json",
+        "Drift": "drift.schema.json",
+        "Problem": "problem.schema.json",
     }
 )
-KINDS: Final = tuple(_FILES)
-"""What a document can declare."""
+KINDS: Final = ("Tenant", "SuppressionList", "Policy")
+"""What a spec can declare."""
+WRITTEN: Final = tuple(kind for kind in _FILES if kind not in KINDS)
+"""What this program writes for others to read; it never judges these itself."""
 _ITEMS: Final = MappingProxyType({"contacts": "contact", "releases": "release"})
 """What a list may declare many of, and the definition each of them is judged by."""
 _Doubtful: TypeAlias = tuple[str, int, Any]
@@ -76,7 +82,7 @@ def check(document: Any, kind: str, *, most: int = sys.maxsize) -> tuple[Fault, 
     Raises:
         UsageError: there is no such kind.
     """
-    text(kind)
+    _known(kind, KINDS)
     rest, doubtful = _set_aside(document) if kind == "SuppressionList" else (document, ())
     faults: dict[Fault, None] = {}
     for fault in _faults(rest, doubtful, kind):
@@ -98,16 +104,23 @@ def _faults(rest: Any, doubtful: Iterable[_Doubtful], kind: str) -> Iterator[Fau
 def text(kind: str) -> str:
     """Return the schema of a kind as it lies on disk, JSON with a final line feed.
 
+    Args:
+        kind: one of ``KINDS`` or ``WRITTEN``.
+
     Raises:
         UsageError: there is no such kind; the nearest one is suggested.
     """
-    if kind not in _FILES:
-        close = nearest(kind, KINDS)
+    _known(kind, (*KINDS, *WRITTEN))
+    return _text(kind)
+
+
+def _known(kind: str, kinds: tuple[str, ...]) -> None:
+    if kind not in kinds:
+        close = nearest(kind, kinds)
         raise UsageError(
-            f"there is no kind {seen(kind)}; the kinds are {', '.join(KINDS)}",
+            f"there is no kind {seen(kind)}; the kinds are {', '.join(kinds)}",
             hint=f"did you mean {close}?" if close else "",
         )
-    return _text(kind)
 
 
 def folder(package: Path) -> Path:

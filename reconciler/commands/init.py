@@ -3,6 +3,7 @@
 Without a tenant of one's own it asks nothing and talks to nobody.
 """
 
+import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -252,7 +253,7 @@ def _next(begun: Begun) -> Text:
         return Text("What was written stays. Mend that, and then: reconciler ping")
     told = [Text("Next:", style="bold")]
     if begun.folder.absolute() != Path.cwd():
-        told.append(Text(f"  cd {_shown(begun.folder)}"))
+        told.append(Text(f"  cd {shlex.quote(_shown(begun.folder))}"))
     if begun.checks and not begun.imports:
         name = begun.checks[0].subject
         told.append(Text(f"  reconciler import --tenant {name} --list-id ID --name NAME"))

@@ -1,4 +1,4 @@
-"""``schema``: print the JSON Schema of a kind of spec, or say which kinds there are."""
+"""``schema``: print the JSON Schema of a spec or of what we write, or say which kinds there are."""
 
 import click
 from rich.text import Text
@@ -16,12 +16,15 @@ from reconciler.views import machine
 def command(ctx: click.Context, kind: str | None) -> int:
     """Print the JSON Schema of KIND; without one, the kinds there are.
 
-    Put it to use in an editor: # yaml-language-server: $schema=FILE
+    Tenant, SuppressionList and Policy are specs; put one to use in an editor:
+    # yaml-language-server: $schema=FILE. Plan, Receipt, Drift and Problem are what this program
+    writes for other programs.
     """
     if kind:
         text = schemas.text(kind)
         frame.emit(ctx, text=lambda: Text(text.rstrip("\n")), json=text.encode)
     else:
-        kinds = machine.facts("schemas", {"kinds": schemas.KINDS})
-        frame.emit(ctx, text=lambda: "\n".join(schemas.KINDS), json=lambda: kinds)
+        kinds = (*schemas.KINDS, *schemas.WRITTEN)
+        told = machine.facts("schemas", {"kinds": kinds})
+        frame.emit(ctx, text=lambda: "\n".join(kinds), json=lambda: told)
     return 0

@@ -73,7 +73,7 @@ def specs_root(start: Path) -> Path:
                 return candidate
     raise SettingError(
         f"there is no folder specs in {start} or above it",
-        hint="name the folder with --root; `reconciler demo` makes one to look at",
+        hint="name the folder with --root; `reconciler init` makes one",
     )
 
 

@@ -44,7 +44,7 @@ def test_a_new_folder_works_at_once(work: Workplace) -> None:
     inside = workplace(work.folder / "a b ü")
 
     assert (0, WRITTEN) == (begun.code, found(inside.folder))
-    assert "Next:\n  cd a b ü\n  reconciler plan" in begun.out
+    assert "Next:\n  cd 'a b ü'\n  reconciler plan" in begun.out
     assert "3 files, 1 list, 9 contacts. No problems." == inside.call("validate").last
     assert inside.call("plan").last.startswith("Plan: 9 to suppress, 0 to amend")
     assert 0 == inside.call("apply", "--auto-approve").code

@@ -237,7 +237,6 @@ def test_standard_input_holds_one_address(
         (("+1", "415", "555", "0187"), 7),
         ((ADA, "415", "5550187"), 7),
         ((ADA.translate(FULL_WIDTH),), 0),
-        (("anna@exämple.org",), 0),
         (("tel:+1-212-555-0101",), 0),
         ((), 64),
     ],
@@ -263,15 +262,14 @@ def test_a_closed_standard_input_is_misuse(work: Workplace) -> None:
     assert "standard input is closed" in ran.err
 
 
-def test_the_address_is_recorded_nowhere_but_in_tables_that_hold_it_anyway(
-    work: Workplace,
-) -> None:
-    """Neither by an answer nor by a crash: not its spelling, not its digits."""
+def test_the_address_is_recorded_nowhere(work: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not its spelling, not its digits, in no table either that does not hold it anyway."""
     work.declare(f'phoneNumber: "{ADA}"')
     asked = ("+1 (929) 555-0188", "Nobody.Here@Example.net")
 
     told = [work.call("explain", one) for one in asked]
-    told.append(work.run("explain", "-", "--debug", typed=asked[0]))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(asked[0].encode())))
+    told.append(work.call("explain", "-", "--debug"))
 
     files = {path: path.read_bytes().lower() for path in work.state.rglob("*") if path.is_file()}
     tables = [str(pq.read_table(path)).encode() for path in files if path.suffix == ".parquet"]

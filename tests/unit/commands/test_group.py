@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import click
@@ -89,9 +88,7 @@ def test_a_misspelt_flag_gets_the_nearest(capsys: pytest.CaptureFixture[str]) ->
 
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_is_there_and_takes_the_global_flags(verb: str) -> None:
-    """Its file holds its ``command``, under its name."""
-    assert find_spec(f"reconciler.commands.{verb}")
-
+    """A file of ``commands`` holds it, under its name."""
     command = root.commands[verb]
 
     flags = {name for option in command.params for name in option.opts}

@@ -14,10 +14,10 @@ def test_without_a_kind_the_kinds_are_told(capsys: pytest.CaptureFixture[str]) -
     main(["schema", "--format", "json"])
     document = orjson.loads(capsys.readouterr().out)
 
-    assert list(schema.KINDS) == text.splitlines() == document["kinds"]
+    assert [*schema.KINDS, *schema.WRITTEN] == text.splitlines() == document["kinds"]
 
 
-@pytest.mark.parametrize("kind", schema.KINDS)
+@pytest.mark.parametrize("kind", [*schema.KINDS, *schema.WRITTEN])
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_a_schema_is_printed_as_it_lies_on_disk(
     kind: str, form: str, capsys: pytest.CaptureFixture[str]
