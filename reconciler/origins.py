@@ -5,9 +5,12 @@ was then, and was carried out then, was changed at the service since, by somebod
 the service nothing and changes nothing, and says so where it cannot tell.
 """
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -29,6 +32,7 @@ from reconciler.model import (
     Status,
     Way,
 )
+from reconciler.side_by_side import side_by_side
 from reconciler.times import parse_time
 
 NO_RUN: Final = "no applied run is remembered here"
@@ -60,17 +64,34 @@ def trace(
         as_of: the time for which is judged who has lapsed.
         run: for the engine, and for the folders of earlier runs.
     """
-    return {
-        wanted.spec.name: _list(wanted, observed.lists[wanted.spec.name], applied, as_of, run)
-        for wanted in desired.lists
-        if wanted.spec.name in observed.lists
-    }
+    look = _Look(run=run, applied=applied, as_of=as_of, read=cache(_document))
+    read = [wanted for wanted in desired.lists if wanted.spec.name in observed.lists]
+    traces = side_by_side(
+        lambda wanted: _list(wanted, observed.lists[wanted.spec.name], look),
+        read,
+        tenant=lambda _: "",
+        told=run.counting("lists compared with what was applied"),
+    )
+    return {wanted.spec.name: made for wanted, made in zip(read, traces, strict=True)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Look:
+    """What all lists have in common."""
+
+    run: Run
+    applied: Mapping[str, str]
+    as_of: datetime
+    read: Callable[[Path], Any]
+    """Returns what a JSON artifact says; read once, however many lists it speaks of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Applied:
     """What an apply left behind of one list."""
 
+    folder: Path
+    """Of its run."""
     digest: str
     """Of the desired table."""
     table: str
@@ -88,53 +109,77 @@ class _UntoldError(Exception):
     """It cannot be told who made a list differ; the message says why."""
 
 
-def _list(
-    wanted: DesiredList, seen: ObservedList, applied: Mapping[str, str], as_of: datetime, run: Run
-) -> Trace:
-    idle = as_of if drift.idle(seen) else None
+def _list(wanted: DesiredList, seen: ObservedList, look: _Look) -> Trace:
     changes = drift.settings_of(wanted, seen)
-    if not (seen.gap.rows.rows or changes or idle):
+    if not (seen.gap.rows.rows or changes or drift.idle(seen)):
         return Trace()
     try:
-        was = _was(wanted.spec.name, applied, run)
-        rows = _rows(wanted, seen, was, idle=idle, folder=_folder(run, applied, wanted), run=run)
+        was = _was(wanted.spec.name, look)
+        rows = _rows(wanted, seen, was, look)
     except _UntoldError as error:
         return Trace(untold=str(error))
     undone = _undone(wanted, was)
-    pending: dict[Way, int] = {}
+    pending: dict[Way, int] = {"differ": sum(change.field in undone for change in changes)}
     for op, count in rows.items():
         pending[_WAYS[op]] = pending.get(_WAYS[op], 0) + count
-    pending["differ"] = pending.get("differ", 0) + sum(one.field in undone for one in changes)
     return Trace(pending=pending)
 
 
-def _rows(
-    wanted: DesiredList,
-    seen: ObservedList,
-    was: _Applied,
-    *,
-    idle: datetime | None,
-    folder: Path,
-    run: Run,
-) -> Mapping[Op, int]:
-    before = None
+def _was(key: str, look: _Look) -> _Applied:
+    if key not in look.applied:
+        raise _UntoldError(NO_RUN)
+    folder = look.run.state / "runs" / look.applied[key]
     try:
-        if was.digest != wanted.table.digest:
-            before = run.cache / was.table
-            if not (was.table and moved.holds(run.engine, before, was.digest)):
-                raise _UntoldError(f"the contacts that run {folder.name} applied are kept no more")
-        changes = folder / "changes.parquet"
+        declared = _own(look.read(folder / "specs.json")["lists"], key)
+        seen = _own(look.read(folder / "observed.json")["lists"], key)
+        outcomes = [
+            one["status"] == Status.DONE
+            for one in look.read(folder / "receipt.json")["outcomes"]
+            if one["key"] == key and one["action"] == "UpdateList"
+        ]
+        return _Applied(
+            folder=folder,
+            digest=declared["table"]["digest"],
+            table=Path(declared["table_file"]).name,
+            declared=_settings(declared["settings"]),
+            held=_settings(seen["settings"]) if seen["settings"] else None,
+            settings_done=sum(outcomes),
+            settings_undone=not all(outcomes),
+        )
+    except (OSError, KeyError, TypeError, ValueError, StopIteration) as error:
+        raise _unread(folder) from error
+
+
+def _rows(wanted: DesiredList, seen: ObservedList, was: _Applied, look: _Look) -> Mapping[Op, int]:
+    """Count, by op, what the specs or we have made of the rows that differ.
+
+    Raises:
+        _UntoldError: the table that was applied, where it is another one, or what became of its
+            rows is not there any more.
+    """
+    changes = was.folder / "changes.parquet"
+    try:
         return moved.pending(
-            run.engine,
+            look.run.engine,
             seen.gap.rows,
             key=wanted.spec.name,
             desired=wanted.table,
-            before=before,
+            before=_before(was, look) if was.digest != wanted.table.digest else None,
             changes=changes if changes.exists() else None,
-            idle=idle,
+            idle=look.as_of if drift.idle(seen) else None,
         )
     except EngineError as error:
-        raise _UntoldError(f"what run {folder.name} applied cannot be read") from error
+        raise _unread(was.folder) from error
+
+
+def _before(was: _Applied, look: _Look) -> Path:
+    """Return the desired table as it was applied, and see to it that it is kept on."""
+    path = look.run.cache / was.table
+    if not (was.table and moved.holds(look.run.engine, path, was.digest)):
+        raise _UntoldError(f"the contacts that run {was.folder.name} applied are kept no more")
+    with suppress(OSError):
+        os.utime(path)
+    return path
 
 
 def _undone(wanted: DesiredList, was: _Applied) -> frozenset[str]:
@@ -145,34 +190,6 @@ def _undone(wanted: DesiredList, was: _Applied) -> frozenset[str]:
     kinds = sorted({change.shortens for change in left})
     done = [] if was.settings_undone else kinds[: was.settings_done]
     return frozenset(fields | {change.field for change in left if change.shortens not in done})
-
-
-def _folder(run: Run, applied: Mapping[str, str], wanted: DesiredList) -> Path:
-    return run.state / "runs" / applied[wanted.spec.name]
-
-
-def _was(key: str, applied: Mapping[str, str], run: Run) -> _Applied:
-    if key not in applied:
-        raise _UntoldError(NO_RUN)
-    folder = run.state / "runs" / applied[key]
-    try:
-        declared = _own(_document(folder / "specs.json")["lists"], key)
-        seen = _own(_document(folder / "observed.json")["lists"], key)
-        outcomes = [
-            one["status"] == Status.DONE
-            for one in _document(folder / "receipt.json")["outcomes"]
-            if one["key"] == key and one["action"] == "UpdateList"
-        ]
-        return _Applied(
-            digest=declared["table"]["digest"],
-            table=Path(declared["table_file"]).name,
-            declared=_settings(declared["settings"]),
-            held=_settings(seen["settings"]) if seen["settings"] else None,
-            settings_done=sum(outcomes),
-            settings_undone=not all(outcomes),
-        )
-    except (OSError, KeyError, TypeError, ValueError, StopIteration) as error:
-        raise _UntoldError(f"what run {folder.name} applied cannot be read") from error
 
 
 def _own(lists: Iterable[Mapping[str, Any]], key: str) -> Mapping[str, Any]:
@@ -186,6 +203,10 @@ def _settings(said: Mapping[str, Any]) -> Settings:
     if isinstance(end, str) and end is not UNMANAGED:
         read["suppress_until"] = parse_time(end)
     return Settings(**read)
+
+
+def _unread(folder: Path) -> _UntoldError:
+    return _UntoldError(f"what run {folder.name} applied cannot be read")
 
 
 def _document(path: Path) -> Any:

@@ -1,4 +1,4 @@
-"""The JSON Schemas of specs and of what we write: where they lie, what is wrong with a spec by them.
+"""The JSON Schemas of specs and of what we write: where they lie, and what is wrong with a spec.
 
 The only jsonschema import. It never reads a spec and knows no places: a fault names the keys that
 lead to it. No message holds a secret or an address, whatever the document holds.

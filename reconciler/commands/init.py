@@ -15,7 +15,7 @@ from rich.text import Text
 
 from reconciler import beginning, imported, laying, schema, spec, templates
 from reconciler.commands import frame, importing, wiring
-from reconciler.errors import ReconcilerError, SettingError, UsageError, worst
+from reconciler.errors import InterruptedRunError, ReconcilerError, SettingError, UsageError, worst
 from reconciler.imported import Imported, Wish
 from reconciler.masking import clean, printable
 from reconciler.model import Check, Selection
@@ -214,9 +214,12 @@ def _meet(ctx: click.Context, begun: Begun, name: str, wanted: tuple[str, ...]) 
                 wish = Wish(tenant=tenant, list_id=list_id)
                 umask = ctx.meta.get(frame.UMASK, 0o077)
                 made = imported.bring(wish, root=root, reader=door(tenant), run=run, umask=umask)
+            except InterruptedRunError:
+                raise
             except ReconcilerError as error:  # the next list is another story
                 codes.append(error.exit_code)
-                begun.failures.append(f"{clean(list_id)}: {error}")
+                hint = f" ({error.hint})" if error.hint else ""
+                begun.failures.append(f"{clean(list_id)}: {error}{hint}")
                 frame.show(ctx, f"error: list {begun.failures[-1]}", err=True)
                 continue
             begun.imports.append(made)

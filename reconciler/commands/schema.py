@@ -16,9 +16,9 @@ from reconciler.views import machine
 def command(ctx: click.Context, kind: str | None) -> int:
     """Print the JSON Schema of KIND; without one, the kinds there are.
 
-    Tenant, SuppressionList and Policy are specs; put one to use in an editor:
-    # yaml-language-server: $schema=FILE. Plan, Receipt, Drift and Problem are what this program
-    writes for other programs.
+    Put that of a spec to use in an editor: # yaml-language-server: $schema=FILE
+
+    Plan, Receipt, Drift and Problem are no specs: this program writes them for others to read.
     """
     if kind:
         text = schemas.text(kind)

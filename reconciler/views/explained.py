@@ -82,7 +82,7 @@ def _list(told: ListExplanation) -> Iterator[Text]:
         parts += ["lapsed"] * one.lapsed + [one.note] * bool(one.note)
         yield _mark("declared", *parts)
     if told.wanted and told.list_end:
-        yield _mark("ends", f"{wording.end(told.ends)}; the list itself {_until(told)}")
+        yield _mark("ends", f"{wording.end(told.ends)}; the list itself ends {zulu(told.list_end)}")
     for release in told.releases:
         yield _mark("release", *_release(release))
     for contact in told.held:
@@ -105,10 +105,6 @@ def _state(told: ListExplanation) -> str:
     if told.doubt:
         return f"{wanted}; whether it is suppressed is not known"
     return f"{wanted} {'but' if told.wanted else 'and'} not suppressed"
-
-
-def _until(told: ListExplanation) -> str:
-    return f"ends {zulu(told.list_end)}" if told.list_end else "has no end"
 
 
 def _release(one: DeclaredRelease) -> Iterator[str]:

@@ -84,7 +84,7 @@ def test_nobody_who_types_is_told_of_trouble(work: Workplace) -> None:
 def test_other_variables_of_that_name_are_no_question(work: Workplace) -> None:
     """Only the one that click spells is asked by; its absence or emptiness is a normal run."""
     for settings in ({"CI_COMPLETE": "1", "RECONCILER_COMPLETE": "1"}, {COMPLETE: ""}):
-        assert work.call("schema", settings=settings).out.startswith("Tenant")
+        assert work.call("--version", settings=settings).out.startswith("reconciler, version ")
 
 
 def test_a_shell_that_is_not_known_is_misuse(work: Workplace) -> None:

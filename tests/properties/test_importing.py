@@ -79,7 +79,7 @@ class Written(World):
         yield Page(contacts=contacts, total=len(self.rows), version=self.get(list_id).version)
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @example(held=EVERYBODY, name="null", description="- a: b", ends=None, region="US")
 @given(
     held=st.lists(rows, max_size=12),

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from reconciler.model import LAPSING_SOON, Drift, ListDrift, Op
+from reconciler.model import LAPSING_SOON, Drift, ListDrift, Op, Way
 from reconciler.views import counting, human, wording
 from reconciler.views.page import parts, pictures, words
 from reconciler.views.page.parts import Age, Alert, Move, Shown, Tile, Tone
 
-_WAYS: Final[tuple[tuple[str, str, str, Tone], ...]] = (
+_WAYS: Final[tuple[tuple[Way, str, str, Tone], ...]] = (
     ("missing", "+", "Not protected, though they should be (critical)", "release"),
     ("differ", "~", "Protected otherwise than declared", "amend"),
     ("surplus", "?", "Protected, though not declared", "keep"),
@@ -26,6 +26,8 @@ class Direction:
     symbol: str
     title: str
     tone: Tone
+    origin: str
+    """Who made them differ, as far as it is known."""
     bar: pictures.Bar
     bars: tuple[pictures.Bar, ...]
 
@@ -116,6 +118,7 @@ def _tiles(counts: counting.Drifted) -> Iterator[Tile]:
 def _directions(found: Drift, counts: counting.Drifted) -> Iterator[Direction]:
     totals = {word: getattr(counts, word) for word, *_ in _WAYS}
     longest = max(totals.values(), default=0)
+    origins = counting.origins(found)
     for word, symbol, title, tone in _WAYS:
         by_list = {x.key: getattr(counting.drifted_list(x), word) for x in found.lists}
         yield Direction(
@@ -123,6 +126,7 @@ def _directions(found: Drift, counts: counting.Drifted) -> Iterator[Direction]:
             symbol=symbol,
             title=title,
             tone=tone,
+            origin=wording.origin(origins[word]),
             bar=pictures.bar(word, totals[word], longest),
             bars=pictures.bars(by_list, others="all other lists"),
         )

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from reconciler.masking import scrub
 from reconciler.model import CreateList, ListPlan, Op, Plan, UpdateList
 from reconciler.times import zulu
 from reconciler.views import counting, human, wording
@@ -185,9 +186,9 @@ def _whys(made: Plan) -> Iterator[Why]:
                 key=listed.key,
                 contacts=ground.contacts,
                 becomes=words.DONE_TO[ground.op],
-                basis=ground.basis,
-                ticket=ground.ticket,
-                requested_by=ground.requested_by,
+                basis=scrub(ground.basis),
+                ticket=scrub(ground.ticket),
+                requested_by=scrub(ground.requested_by),
                 place=wording.declared_at(ground.source, ground.line),
             )
 
@@ -262,7 +263,7 @@ def _listed(listed: ListPlan) -> Listed:
         samples=tuple(parts.shown(gap.samples, sent)),
         longer=gap.longer,
         notes=listed.notes,
-        batch_reason=listed.batch_reason,
+        batch_reason=scrub(listed.batch_reason),
         odd=_odd(listed),
     )
 
