@@ -49,9 +49,13 @@ def test_the_wheel_carries_the_schemas_and_the_examples(
 
 
 def test_the_wheel_carries_every_module_and_its_types(wheel: dict[str, bytes]) -> None:
-    """Nothing of the package is left out, and type checkers may read it."""
+    """Nothing of the package is left out, templates included; type checkers may read it."""
     package = ROOT / "reconciler"
-    expected = {path.relative_to(ROOT).as_posix() for path in package.rglob("*.py")}
+    expected = {
+        path.relative_to(ROOT).as_posix()
+        for path in package.rglob("*.*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
 
     assert expected <= set(wheel)
     assert "reconciler/py.typed" in wheel

@@ -342,14 +342,13 @@ class _GitHubJob:
             case "actions/cache/restore@v4":
                 return self._restore(given, outputs)
             case "actions/cache/save@v4":
-                copy(self.place, given["path"].split(), self.host.folder / "cache" / given["key"])
+                copy(self.place, given["path"].split(), self._cache(given) / given["key"])
             case other:
                 raise AssertionError(f"unknown: {other}")
         return True
 
     def _restore(self, given: Mapping[str, str], outputs: dict[str, str]) -> bool:
         """Take the newest cache with the beginning that is wanted, if there is one."""
-        store = self.host.folder / "cache"
         kept = sorted(
             store.glob(f"{given['restore-keys']}*"), key=lambda one: one.stat().st_mtime_ns
         )
@@ -358,6 +357,10 @@ class _GitHubJob:
         shutil.copytree(kept[-1], self.place, dirs_exist_ok=True)
         outputs["cache-matched-key"] = kept[-1].name
         return True
+
+    def _cache(self, given: Mapping[str, str]) -> Path:
+        """Return where caches of these paths are: one of others is never found."""
+        return self.host.folder / "cache" / "+".join(given["path"].split()).replace("/", "_")
 
 
 # ---------------------------------------------------------------- expressions

@@ -14,6 +14,7 @@ from builders import NOW, tenant
 from program import EMBEDDED
 from reconciler import pipeline, spec
 from reconciler.api.port import PAGE, Page
+from reconciler.contacts.export import Exported
 from reconciler.imported import Wish, bring
 from reconciler.model import REASONS, RemoteList, Selection, Settings
 from reconciler.spec.writing import sayable
@@ -118,6 +119,26 @@ def test_planning_right_after_an_import_changes_nothing(
         assert (declared.name == name) == sayable(name)
         assert ends == declared.suppress_until
         assert [] == [one for one in (*EMAILS, *PHONES) if len(one) > 4 and one in _yaml(root)]
+
+
+def test_who_is_left_out_is_counted_by_why(tmp_path: Path) -> None:
+    """Nobody disappears without a word."""
+    (tmp_path / "tenant.yaml").write_text(EMBEDDED, encoding="utf-8")
+    service = Written(rows=EVERYBODY)
+    wish = Wish(tenant=tenant(), list_id=LIST, name="us-dnc", region="US")
+
+    with running() as run:
+        made = bring(wish, root=tmp_path, reader=service, run=run, umask=0o022)
+
+    expected = Exported(written=4, lapsed=2, torn=1, reasonless=2, opaque=2)
+    assert expected == made.counts
+    assert [
+        "email,phoneNumber,reason,suppressUntil",
+        f",+12125550101,DNC,{ENDS[3]}",
+        ",+12125550102,BOUNCE,",
+        ",+12125550103,COMPLIANCE,",
+        "bob@xn--bcher-kva.example,,COMPLIANCE,",
+    ] == (tmp_path / "contacts" / "us-dnc.csv").read_text(encoding="utf-8").splitlines()
 
 
 def _yaml(root: Path) -> str:

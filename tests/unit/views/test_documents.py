@@ -11,11 +11,10 @@ from typing import Any
 import orjson
 import pytest
 from jsonschema import Draft202012Validator
-from view_nouns import NOW, PHONE, READ_BACK, REJECTED, RELEASES, busy, list_drift, list_plan
+from view_nouns import NOW, PHONE, READ_BACK, REJECTED, RELEASES, busy, list_drift, list_plan, table
 from view_nouns import outcome as batch
 from view_nouns import plan as plan_of
 from view_nouns import receipt as receipt_of
-from view_nouns import table
 
 from program import Workplace, workplace
 from reconciler import errors, model, saved, schema
@@ -49,7 +48,7 @@ from reconciler.model import (
 )
 from reconciler.views import machine
 
-GOLDEN = Path(__file__).parents[1] / "golden/expected"
+GOLDEN = Path(__file__).parents[2] / "golden/expected"
 SHA = "0" * 64
 PLACE = Place(path="specs/us.yaml", line=9, column=3)
 FAILED = Failure(key="eu-dnc", message="no list 7f", hint="pin another", exit_code=1)

@@ -3,17 +3,12 @@
 Chromium is driven through a pipe and reads files; it needs no network, and gets none.
 """
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
-from foreign import program
 from playwright.sync_api import Browser, Page, sync_playwright
-
-sys.path.append(str(Path(__file__).resolve().parents[1] / "unit" / "views"))
-
 from view_nouns import list_plan, plan
 from view_pages import (
     DRIFT,
@@ -25,6 +20,7 @@ from view_pages import (
     RECEIPT,
 )
 
+from foreign import program
 from reconciler.views import html
 
 pytestmark = pytest.mark.tools
@@ -87,7 +83,7 @@ FAINT = """() => {
     return told;
 }"""
 HIDDEN = """() => [...document.querySelectorAll('details > :not(summary)')]
-    .filter(each => !each.getClientRects().length).length"""
+    .filter(each => !each.checkVisibility()).length"""
 
 
 @dataclass(slots=True)
@@ -131,7 +127,7 @@ def opened(
     seen.page.on("request", lambda request: seen.requests.append(request.url))
     seen.page.on("console", lambda message: seen.said.append(message.text))
     seen.page.on("pageerror", lambda error: seen.said.append(str(error)))
-    seen.page.on("dialog", lambda dialog: (seen.said.append(dialog.message), dialog.dismiss()))
+    seen.page.on("dialog", lambda dialog: seen.said.append(dialog.message))
     seen.page.goto(path.as_uri(), wait_until="load")
     return seen
 
