@@ -350,7 +350,8 @@ class _GitHubJob:
     def _restore(self, given: Mapping[str, str], outputs: dict[str, str]) -> bool:
         """Take the newest cache with the beginning that is wanted, if there is one."""
         kept = sorted(
-            store.glob(f"{given['restore-keys']}*"), key=lambda one: one.stat().st_mtime_ns
+            self._cache(given).glob(f"{given['restore-keys']}*"),
+            key=lambda one: one.stat().st_mtime_ns,
         )
         if not kept:
             return given.get("fail-on-cache-miss") != "True"

@@ -85,7 +85,8 @@ def command(
     """Write specs, a contact file and schemas into DIR, where `reconciler plan` then works.
 
     With --tenant it asks for what is missing where there is a terminal, checks the way to the
-    service, and imports lists. Made-up contacts are only written for the sandbox.
+    service, and imports lists. Made-up contacts are only written for the sandbox. Beside specs that
+    are there already, --ci writes the pipelines alone.
     """
     if frame.settings(ctx).root:
         raise UsageError("init makes the specs root DIR/specs: leave --root out")
@@ -108,18 +109,20 @@ def command(
 def _written(
     ctx: click.Context, folder: Path, document: Mapping[str, Any] | None, ci: str | None
 ) -> Begun:
-    """Write everything, or nothing.
+    """Write everything, or nothing; beside specs that are there already the pipelines alone.
 
     Raises:
         SettingError: something is there already.
         ReconcilerError: the folder cannot be written.
     """
     specs = folder / "specs"
-    held = {**beginning.files(document), **(_pipelines(folder, ci) if ci else {})}
+    declared = {one for end in ("yaml", "yml") for one in specs.rglob(f"*.{end}")}
+    begins = not (ci and declared and document is None)
+    held = beginning.files(document) if begins else {}
+    held |= _pipelines(folder, ci) if ci else {}
     kept = [name for name in _SHARED if name in held and (folder / name).exists()]
     files = [name for name in sorted(held) if name not in kept]
-    declared = {one for end in ("yaml", "yml") for one in specs.rglob(f"*.{end}")}
-    laying.free(sorted({*declared, *(folder / name for name in files)}))
+    laying.free(sorted({*(declared if begins else ()), *(folder / name for name in files)}))
     with laying.laid(
         [
             laying.text(folder / name, held[name], private=name == beginning.CONTACTS)
@@ -127,7 +130,8 @@ def _written(
         ],
         umask=ctx.meta.get(frame.UMASK, 0o077),
     ):
-        spec.load(Selection(root=specs))
+        if begins:
+            spec.load(Selection(root=specs))
     return Begun(folder=folder, files=files, kept=kept)
 
 

@@ -61,6 +61,19 @@ def test_what_is_written_explains_itself_to_an_editor(work: Workplace) -> None:
         assert there.read_text(encoding="utf-8") in map(schema.text, schema.KINDS)
 
 
+def test_pipelines_can_be_added_to_specs_that_are_there(work: Workplace) -> None:
+    """Nothing else is written then, and never over a pipeline."""
+    work.call("init")
+
+    added = work.call("init", "--ci", "github", "--format", "json")
+    again = work.call("init", "--ci", "github")
+
+    assert (0, 7) == (added.code, again.code)
+    assert {name for name in found(work.folder) if ".github/" in name} == {*added.document["files"]}
+    assert found(work.folder) == WRITTEN | {*added.document["files"]}
+    assert "suppression-main.yml" in again.err
+
+
 def test_nothing_is_ever_overwritten(work: Workplace) -> None:
     """Whatever is there is named, and nothing is written; not even what is not there."""
     work.write("policy.yaml", "mine")

@@ -80,6 +80,7 @@ def test_a_plan_that_policy_refuses_or_that_fails_is_commented_too(site: Site) -
     assert "exit code 7" in now
 
 
+@pytest.mark.scale
 def test_after_a_merge_suppressions_wait_for_nobody_and_releases_for_an_approval(
     site: Site,
 ) -> None:
@@ -137,6 +138,7 @@ def test_a_release_is_spent_once_across_machines(site: Site) -> None:
     assert site.work.held()[HELD[0]][1] is None
 
 
+@pytest.mark.scale
 def test_drift_is_told_in_one_issue_that_is_closed_when_it_is_gone(site: Site) -> None:
     """The job fails only where it could not look."""
     site.host.issue("of the night before", label="suppression-drift")

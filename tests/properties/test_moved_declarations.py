@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from builders import desired, desired_list, observed, observed_list
@@ -71,7 +71,16 @@ def contents(declared: Sequence[Mapping[str, Any]]) -> dict[str, tuple[str, int 
     return {row["address"]: (row["reason"], row["until"]) for row in declared}
 
 
-@settings(max_examples=25)
+@example(
+    now=[],
+    before=None,
+    held=[Contact(email=ADDRESSES[0]), Contact(email=ADDRESSES[1])],
+    let_go=[ADDRESSES[0]],
+    became={},
+    exclusive=True,
+    idle=False,
+)
+@settings(max_examples=12)
 @given(
     now=declarations(),
     before=st.none() | declarations(),
