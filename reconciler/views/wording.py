@@ -135,7 +135,9 @@ def plainly(made: Plan) -> str:
             for listed in ending
         ),
     ]
-    told = [part for part in again if part] or ["Nobody may be called or mailed again."]
+    unread = len({failure.key for failure in made.failures})
+    told = [f"What becomes of {plural(unread, 'list')} is not known."] if unread else []
+    told += [part for part in again if part] or [_nobody(unread)]
     told += [
         _people(counts.suppress, "will no longer be called or mailed"),
         _people(counts.amend, "on a list already {get} a later end or another reason"),
@@ -152,7 +154,9 @@ def plainly_done(done: Receipt) -> str:
         _people(counts.released, "may be called or mailed again"),
         _people(counts.shortened, "may be called or mailed sooner than before"),
     ]
-    told = [part for part in again if part] or ["Nobody may be called or mailed again."]
+    unread = len({failure.key for failure in done.failures})
+    told = [f"What became of {plural(unread, 'list')} is not known."] if unread else []
+    told += [part for part in again if part] or [_nobody(unread)]
     told += [
         _people(counts.suppressed, "will no longer be called or mailed"),
         _people(counts.amended, "on a list already got a later end or another reason"),
@@ -161,6 +165,11 @@ def plainly_done(done: Receipt) -> str:
     if done.refusals:
         told.append(f"Policy refused {plural(len(done.refusals), 'thing')}, which was left undone.")
     return " ".join(part for part in told if part)
+
+
+def _nobody(unread: int) -> str:
+    which = "of the other lists " if unread else ""
+    return f"Nobody {which}may be called or mailed again."
 
 
 def _people(count: int, what: str) -> str:

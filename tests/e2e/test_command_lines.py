@@ -131,7 +131,8 @@ def test_markdown_is_what_a_pull_request_shows(work: Workplace) -> None:
     for words in (("plan",), ("drift",), ("apply", "--auto-approve")):
         ran = work.call(*words, "--format", "markdown")
 
-        assert ran.out.startswith("#"), words
+        kind = words[0].replace("apply", "receipt")
+        assert ran.out.startswith(f"<!-- reconciler:{kind} -->\n\n### "), words
         assert (work.newest / "report.md").read_text("utf-8") == ran.out, words
 
 

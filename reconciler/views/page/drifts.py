@@ -77,7 +77,7 @@ def page(found: Drift) -> DriftPage:
         opening=words.drifted(found),
         summary=human.drift_summary(found).plain,
         counts=counts,
-        tiles=tuple(_tiles(counts)),
+        tiles=tuple(_tiles(found, counts)),
         alerts=tuple(parts.alerts(found.failures, stale, found.problems)),
         directions=tuple(_directions(found, counts)),
         time_line=pictures.time_line((x.ends for x in found.lists), as_of=found.as_of),
@@ -87,13 +87,11 @@ def page(found: Drift) -> DriftPage:
     )
 
 
-def _tiles(counts: counting.Drifted) -> Iterator[Tile]:
+def _tiles(found: Drift, counts: counting.Drifted) -> Iterator[Tile]:
     yield Tile(
         label="Not protected (critical)",
         number=f"{counts.missing:,}",
-        text="Declared, and not on the list: they may be called or mailed against their will."
-        if counts.missing
-        else "Everybody who is declared was found on their list.",
+        text=words.missing(found),
         tone="release" if counts.missing else "calm",
     )
     yield Tile(

@@ -81,6 +81,8 @@ class Age:
     age: str
     limit: str
     stale: bool
+    accepted: bool
+    """Whether it may be too old for once: the command line says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +122,9 @@ def held(refusals: Iterable[Refusal]) -> tuple[Held, ...]:
     )
 
 
-def ages(feeds: Iterable[tuple[str, Feed]], now: datetime) -> tuple[Age, ...]:
+def ages(
+    feeds: Iterable[tuple[str, Feed]], now: datetime, *, accepted: Sequence[str] = ()
+) -> tuple[Age, ...]:
     """Return feeds with their ages, those that are too old first."""
     found = [
         Age(
@@ -132,6 +136,7 @@ def ages(feeds: Iterable[tuple[str, Feed]], now: datetime) -> tuple[Age, ...]:
             age=words.age(feed.as_of, now),
             limit=words.span(feed.max_age),
             stale=feed.stale,
+            accepted=key in accepted,
         )
         for key, feed in feeds
     ]
@@ -191,9 +196,10 @@ def alerts(
     if stale:
         lines = tuple(
             f"{each.key}: {each.path} is {each.age} old, at most {each.limit} is allowed"
+            + (": accepted by hand for this run" if each.accepted else ": nobody is released")
             for each in stale
         )
-        yield Alert(title="Feeds that are too old: nobody on their lists is released", lines=lines)
+        yield Alert(title="Feeds that are too old", lines=lines)
     if overrides and overrides.given:
         given = wording.overrides(replace(overrides, reason=scrub(overrides.reason)))
         yield Alert(title="Limits were lifted by hand for this run", lines=(given,))

@@ -103,7 +103,11 @@ def page(made: Plan) -> PlanPage:
     counts = counting.planned(made)
     again = counts.release + counts.shorten
     whys = tuple(_whys(made))
-    feeds = parts.ages(((x.key, feed) for x in made.lists for feed in x.feeds), made.as_of)
+    feeds = parts.ages(
+        ((x.key, feed) for x in made.lists for feed in x.feeds),
+        made.as_of,
+        accepted=made.overrides.accept_stale_feed,
+    )
     stale = tuple(feed for feed in feeds if feed.stale)
     shown = tuple(listed for listed in made.lists if _says_something(listed))
     sizes = pictures.sizes((x.key, x.size_before, x.size_after) for x in made.lists)

@@ -122,7 +122,9 @@ def _alerts(done: Receipt, made: Plan | None) -> Iterator[Alert]:
     overrides = done.overrides if done.overrides.given or not made else made.overrides
     now = made.as_of if made else done.started
     feeds = ((listed.key, feed) for listed in (made.lists if made else ()) for feed in listed.feeds)
-    stale = tuple(feed for feed in parts.ages(feeds, now) if feed.stale)
+    stale = tuple(
+        feed for feed in parts.ages(feeds, now, accepted=overrides.accept_stale_feed) if feed.stale
+    )
     yield from parts.alerts(done.failures, stale, made.problems if made else (), overrides)
     if done.created:
         lines = tuple(f"{key}: pin listId: {made_id}" for key, made_id in done.created.items())

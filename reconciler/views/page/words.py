@@ -84,6 +84,15 @@ def drifted(found: Drift) -> Opening:
     return _opening(told, doubt)
 
 
+def missing(found: Drift) -> str:
+    """Say what it means that so many, or none, are missing."""
+    if counting.drifted(found).missing:
+        return "Declared, and not on the list: they may be called or mailed against their will."
+    if found.failures or _half_read(found):
+        return "None in what could be read, which is not everything."
+    return "Everybody who is declared was found on their list."
+
+
 def again_parts(released: int, shortened: int) -> str:
     """Say how those may be called or mailed again."""
     if not released and not shortened:

@@ -35,6 +35,7 @@ def _globals(ctx: click.Context) -> None:
 @frame.selection_options
 @frame.override_options
 @frame.format_option("text", "json", "markdown")
+@frame.write_option("text", "json", "markdown")
 @frame.global_options
 @click.pass_context
 def _plan(ctx: click.Context, paths: tuple[Path, ...]) -> int:
@@ -161,6 +162,59 @@ def test_data_and_talk_go_separate_ways(capsys: pytest.CaptureFixture[str]) -> N
 
     assert ("data\n", "talk\n") == tuple(told)
     assert ("# data\n", "") == tuple(quiet)
+
+
+def test_one_run_writes_each_format_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Beside standard output, whole, without colour, with the rights of the user's other files."""
+    named = [f"{form}={form}.out" for form in ("text", "json", "markdown")]
+
+    code = main(["plan", *(word for name in named for word in ("--write", name))], group=toys)
+
+    assert 4 == code
+    assert "data\n" == capsys.readouterr().out
+    assert "data\n" == (tmp_path / "text.out").read_text("utf-8")
+    assert 1 == orjson.loads((tmp_path / "json.out").read_bytes())["seen"]
+    assert "# data\n" == (tmp_path / "markdown.out").read_text("utf-8")
+    assert not (tmp_path / "text.out").stat().st_mode & 0o022
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("htm=a",), 64, "'htm=a' is not FORMAT=FILE; formats: text, json, markdown"),
+        (("json",), 64, "'json' is not FORMAT=FILE"),
+        (("json=",), 64, "'json=' is not FORMAT=FILE"),
+        (("json=a", "text=./a"), 64, "a is named twice"),
+        (("json=specs",), 7, "--write: specs is a folder"),
+        (("json=gone/a",), 7, "--write: gone/a is in a folder that does not exist"),
+    ],
+)
+def test_a_file_that_cannot_be_meant_is_refused_at_once(
+    words: tuple[str, ...], code: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything is looked at."""
+    args = [word for name in words for word in ("--write", name)]
+
+    ended = main(["plan", *args], group=toys)
+
+    assert code == ended
+    assert told in capsys.readouterr().err
+    assert [] == SEEN
+
+
+def test_a_file_that_cannot_be_written_costs_no_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What went to standard output and to the other files is there; the failure is told."""
+    code = main(["plan", "--write", "text=/dev/full", "--write", "json=there.json"], group=toys)
+
+    told = capsys.readouterr()
+    assert 1 == code
+    assert "data\n" == told.out
+    assert "/dev/full cannot be written: No space left on device" in told.err
+    assert (tmp_path / "there.json").exists()
 
 
 def test_one_json_document_and_no_more(capsys: pytest.CaptureFixture[str]) -> None:

@@ -259,9 +259,22 @@ def test_old_feeds_overrides_and_failures_are_told_before_all_else() -> None:
 
     top = text.partition("Who may be called or mailed again, and why")[0]
     assert "jp: 503 for too long (try again)" in top
-    assert "uk-email: contacts/uk-*.csv is 44 days old, at most 31 days is allowed" in top
+    assert (
+        "uk-email: contacts/uk-*.csv is 44 days old, at most 31 days is allowed: nobody is released"
+        in top
+    )
     assert '--ignore-freeze --reason "CHG-7"' in top
     assert "44 days: too old 31 days 2026-10-10T10:15:00Z 880" in text
+
+
+def test_a_feed_that_was_accepted_by_hand_says_so() -> None:
+    """Its list may release, so the page does not say that nobody is released."""
+    overrides = Overrides(accept_stale_feed=("uk-email",), reason="CHG-7")
+
+    text = Reading(html.plan(plan(STALE, overrides=overrides))).text
+
+    assert "at most 31 days is allowed: accepted by hand for this run" in text
+    assert "44 days: too old, accepted by hand" in text
 
 
 def test_sizes_stand_before_and_after() -> None:
@@ -371,6 +384,16 @@ def test_drift_says_no_more_than_is_known(parts: dict[str, object], expected: st
     found = Drift(as_of=NOW, lists=(list_drift(**parts),))
 
     assert expected == words.drifted(found).first
+
+
+def test_nobody_missing_is_not_all_clear_where_a_list_was_not_read() -> None:
+    """The tile does not say that everybody was found."""
+    found = Drift(as_of=NOW, lists=(list_drift(missing=0, complete=False),))
+
+    text = Reading(html.drift(found)).text
+
+    assert "Not protected (critical) 0 None in what could be read" in text
+    assert "1 list could not be read whole." in text
 
 
 @pytest.mark.parametrize(

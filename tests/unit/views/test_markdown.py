@@ -74,6 +74,7 @@ def test_a_plan_names_refusals_failures_and_lists_to_be_made() -> None:
 
     assert "**Refused**\n\n- **us-dnc**: Refused: 120 releases" in told
     assert "**Failed**\n\n- **eu**: no such list" in told
+    assert "What becomes of 1 list is not known. Nobody of the other lists may be called" in told
     assert '- create the list: name "New", description (none), suppressUntil never' in told
     assert "Preview as of 2026-11-23T10:15:00Z" in told
 

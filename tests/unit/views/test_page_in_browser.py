@@ -229,9 +229,13 @@ def test_what_is_folded_is_printed(chromium: Browser, files: Path) -> None:
     folded = seen.page.evaluate(HIDDEN)
 
     seen.page.emulate_media(media="print")
+    names = seen.page.locator("details.list h3").all()
+    widths = [box["width"] for box in (name.bounding_box() for name in names) if box]
 
     assert folded > 0
     assert 0 == seen.page.evaluate(HIDDEN)
+    assert len(names) == len(widths)
+    assert min(widths) > 100
     seen.page.context.close()
 
 
