@@ -243,7 +243,7 @@ def feed(read: Feed, *, as_of: datetime | None) -> str:
         line += f", {plural((as_of - read.as_of).days, 'day')} old"
     if read.max_age:
         line += f", at most {read.max_age}"
-    return f"{line}: too old, nobody is released" if read.stale else line
+    return f"{line}: too old to let anybody go, unless it is accepted" if read.stale else line
 
 
 def overrides(given: Overrides) -> str:

@@ -176,7 +176,7 @@ def test_a_feed_that_is_too_old_is_not_folded_away() -> None:
 
     loud, _, folded = told.partition("<details>")
     assert "**Feeds too old**\n\n- **us-dnc**: a.csv: 3 rows in 1 file" in loud
-    assert "40 days old, at most P31D: too old, nobody is released" in loud
+    assert "40 days old, at most P31D: too old to let anybody go, unless it is accepted" in loud
     assert "b.csv" not in loud
     assert "- b.csv: 3 rows in 1 file" in folded
 
