@@ -8,12 +8,13 @@ import os
 import signal
 from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
-import engines
-from reconciler.contacts.engine import Engine
+if TYPE_CHECKING:
+    from reconciler.contacts.engine import Engine
 
 LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 COLOURS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE")
@@ -85,9 +86,11 @@ def empty_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def engine() -> Engine:
+def engine() -> "Engine":
     """Return the open engine that all tests of this process share."""
-    return engines.shared()
+    from engines import shared  # noqa: PLC0415 - only for tests that want one
+
+    return shared()
 
 
 @pytest.fixture(autouse=True)

@@ -358,7 +358,7 @@ def test_what_was_parted_and_not_touched_since_is_unchanged(
 
 
 @given(world=worlds())
-@settings(max_examples=60)
+@settings(max_examples=20)
 def test_what_readers_are_told_adds_up(engine: Engine, folder: Path, world: World) -> None:
     """By reason, by source, by ground and by end, each contact is counted once."""
     gap = gap_of(engine, folder, world, world.observed)

@@ -132,13 +132,13 @@ def test_every_contact_that_differs_has_one_origin(
 
     then, here = contents(now if before is None else before), contents(now)
     undone = {each for each, status in became.items() if status not in ("done", "lapsed")}
-    going = {row["address"] for row in rows(gap.rows) if row["release_key"]}
+    going = {(row["op"], row["address"]) for row in rows(gap.rows) if row["release_key"]}
     expected = Counter(
         Op(op)
         for op, address in differing
         if then.get(address) != here.get(address)
         or (op, address) in undone
-        or (address in going and op in (Op.SHORTEN, Op.RELEASE))
+        or (op, address) in going
     )
     assert expected == Counter(found)
     _add_up(gap, found, wanted_now=len(living), idle=idle)
