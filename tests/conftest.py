@@ -20,6 +20,7 @@ LOOPBACK = ["127.0.0.1", "::1", "localhost"]
 COLOURS = ("NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE")
 
 settings.register_profile("default", deadline=None)
+settings.register_profile("thorough", deadline=None, max_examples=1_000)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 

@@ -21,4 +21,7 @@ def shared() -> Engine:
     stack = ExitStack()
     atexit.register(stack.close)
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="engine-")))
-    return stack.enter_context(Engine(key=KEY, spill=folder / "spill"))
+    engine = stack.enter_context(Engine(key=KEY, spill=folder / "spill"))
+    with engine.session() as session:
+        session.execute("SET GLOBAL threads = 1")  # tables of a few rows, and a test process a core
+    return engine
