@@ -183,7 +183,7 @@ def replace(path: Path, data: bytes) -> Path:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         if path.is_symlink() or (path.exists() and not path.is_file()):
-            path.write_bytes(data)
+            _write_through(path, data)
         else:
             draft.write_bytes(data)
             draft.replace(path)
@@ -196,6 +196,15 @@ def replace(path: Path, data: bytes) -> Path:
         with suppress(OSError):
             draft.unlink()
     return path
+
+
+def _write_through(path: Path, data: bytes) -> None:
+    """Write to what is no plain file, such as a pipe; one that nobody reads is not waited for."""
+    how = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NONBLOCK | os.O_CLOEXEC
+    handle = os.open(path, how, 0o666)
+    os.set_blocking(handle, True)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
 
 
 def dumps(content: object) -> bytes:

@@ -801,6 +801,8 @@ class Plan:
     overrides: Overrides
     problems: tuple[Problem, ...] = ()
     """Warnings of the specs."""
+    postponed: int = 0
+    """Actions left out because only suppressions were asked for; they wait for another run."""
 
     @property
     def empty(self) -> bool:
@@ -908,6 +910,8 @@ class Receipt:
     exit_code: int
     overrides: Overrides = Overrides()
     """What the command line allowed for this run, and why."""
+    postponed: int = 0
+    """Actions of the plan that wait for another run, since only suppressions were asked for."""
 
 
 # ---------------------------------------------------------------- drift and ping: reports

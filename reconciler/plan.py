@@ -107,7 +107,10 @@ def suppress_only(made: Plan) -> Plan:
         )
         for listed in made.lists
     )
-    return replace(made, id=digest(lists), lists=tuple(map(_resized, lists)))
+    left = sum(len(listed.actions) for listed in made.lists) - sum(
+        len(listed.actions) for listed in lists
+    )
+    return replace(made, id=digest(lists), lists=tuple(map(_resized, lists)), postponed=left)
 
 
 def within(made: Plan, approved: Plan) -> Plan:
@@ -122,7 +125,12 @@ def within(made: Plan, approved: Plan) -> Plan:
         )
         for listed in made.lists
     )
-    return replace(made, id=digest(lists), lists=tuple(map(_resized, lists)))
+    return replace(
+        made,
+        id=digest(lists),
+        lists=tuple(map(_resized, lists)),
+        postponed=approved.postponed,
+    )
 
 
 def _rivals(desired: Desired, observed: Observed) -> Mapping[str, tuple[str, ...]]:

@@ -127,6 +127,7 @@ def receipt(
         batch_reasons={listed.key: listed.batch_reason for listed in plan.lists},
         surplus=sum(listed.kept for listed in plan.lists),
         overrides=plan.overrides,
+        postponed=plan.postponed,
         exit_code=run.signalled() or exit_code(plan, outcomes),
     )
     run.write("receipt.json", {"format": FORMAT, "kind": "Receipt", **plain(made)})

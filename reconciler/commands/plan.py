@@ -61,6 +61,8 @@ def command(
     chosen = frame.selection(ctx, paths)
     if out and as_of:
         raise UsageError("--out saves a plan to be applied, --as-of makes a preview: not both")
+    if out and out.resolve() in {path.resolve() for _, path in frame.written(ctx)}:
+        raise UsageError(f"--out and --write name one file, {out}", hint="name two")
     if out and not out.absolute().parent.is_dir():
         raise SettingError(f"--out: the folder {out.absolute().parent} does not exist")
     with (

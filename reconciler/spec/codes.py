@@ -108,6 +108,10 @@ class Code(StrEnum):
         "SPEC-044",
         "More of something than is read: problems, sources of a list, files of a source.",
     )
+    SOURCE_NAME = (
+        "SPEC-045",
+        "A source's file has an address for a name, which would be told wherever it is named.",
+    )
 
 
 OF_FAULT: Final = MappingProxyType(

@@ -1,6 +1,7 @@
 """The contact files that a source's pattern names; their content is only ever hashed here."""
 
 import itertools
+import os
 import re
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -8,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from reconciler import regular
+from reconciler.masking import scrub
 from reconciler.schema import named, nearest
 from reconciler.spec.codes import Code
 
@@ -18,6 +20,8 @@ MAX_FILES: Final = 10_000
 """Files of a source, at most: as many as are read in a minute or so."""
 _TOLD: Final = 10
 """Files of one kind that one message names, at most."""
+_ADDRESS: Final = re.compile(r"@|\+[ .-]?\d")
+"""What a name with an email or a phone number in it has; a date in a name has neither."""
 _WILD: Final = re.compile(r"[*?\[]")
 
 
@@ -62,6 +66,7 @@ def find(pattern: str, *, base: Path, repository: Path, most: int = MAX_FILES) -
         raise SourceError(Code.SOURCE_OUTSIDE, _outside(pattern, repository))
     if not matched:
         raise SourceError(Code.SOURCE_MISSING, _nothing(pattern, base))
+    _check_names(os.path.relpath(file, repository) for file in matched)
     _check_formats(matched)
     return tuple(matched)
 
@@ -150,6 +155,18 @@ def _check_files(matched: Iterable[Path]) -> None:
         said = "; ".join(f"{named(file.name)} is {kind}" for file, kind in odd[:_TOLD])
         hint = "; name the files in it" if any(file.is_dir() for file, _ in odd) else ""
         raise SourceError(Code.SOURCE_MISSING, f"{said}: expected a file{hint}")
+
+
+def _check_names(names: Iterable[str]) -> None:
+    """Refuse files that are named after somebody: reports and evidence name their sources."""
+    telling = [scrub(name) for name in names if _ADDRESS.search(name) and scrub(name) != name]
+    if telling:
+        said = ", ".join(named(name) for name in telling[:_TOLD])
+        raise SourceError(
+            Code.SOURCE_NAME,
+            f"{said}: a file's name is told in reports and evidence, expected one without an "
+            "address",
+        )
 
 
 def _is_named(file: Path) -> bool:

@@ -127,6 +127,12 @@ def done_to(listed: ListPlan, by: str) -> tuple[Tally, ...]:
     return tuple(tally for tally in listed.gap.tallies if tally.by == by and tally.op in ops)
 
 
+def without_ground(listed: ListPlan) -> int:
+    """Count who is let go on grounds that are not listed, since there are too many of them."""
+    counts = planned_list(listed)
+    return counts.shorten + counts.release - sum(why.contacts for why in listed.grounds)
+
+
 def applied(outcomes: Iterable[Outcome]) -> Applied:
     """Count outcomes, of one list or of many."""
     return Applied.of(_outcome(outcome) for outcome in outcomes)
@@ -176,7 +182,7 @@ def keys(receipt: Receipt) -> tuple[str, ...]:
 
 def nothing_done(receipt: Receipt) -> bool:
     """Tell whether the run had nothing to do, and nothing was refused or failed either."""
-    told = receipt.refusals or receipt.failures or receipt.created
+    told = receipt.refusals or receipt.failures or receipt.created or receipt.postponed
     return not told and all(
         outcome.action == "ReadBack" and outcome.status is Status.DONE
         for outcome in receipt.outcomes

@@ -29,6 +29,8 @@ from reconciler.model import (
     Plan,
     Receipt,
     Refusal,
+    Release,
+    Shorten,
     Status,
     UpdateList,
     Way,
@@ -47,7 +49,8 @@ def plan(made: Plan) -> Text:
     told += [*lines.failures(made.failures), *map(lines.problem, sorted(made.problems))]
     if not _matching(made):
         told += [_planned(listed.key, counting.planned_list(listed)) for listed in made.lists]
-    told += [lines.bold(plan_summary(made)), *lines.unread(made.failures)]
+    told += [*_postponed(made.postponed), lines.bold(plan_summary(made))]
+    told += lines.unread(made.failures)
     return lines.join([*told, *map(refusal, made.refusals)])
 
 
@@ -72,7 +75,8 @@ def receipt(done: Receipt, *, artifacts: Path | None = None) -> Text:
     told += [lines.line("dim", f"Artifacts: {clean(str(artifacts))}")] if artifacts else []
     if not counting.nothing_done(done):
         told += [_applied(key, counting.applied(_of(done.outcomes, key))) for key in keys]
-    return lines.join([*told, lines.bold(receipt_summary(done)), *map(refusal, done.refusals)])
+    told += [*_postponed(done.postponed), lines.bold(receipt_summary(done))]
+    return lines.join([*told, *map(refusal, done.refusals)])
 
 
 def receipt_summary(done: Receipt) -> Text:
@@ -133,6 +137,11 @@ def refusal(refused: Refusal) -> Text:
     return lines.line("bold red", wording.refusal(refused))
 
 
+def _postponed(actions: int) -> Iterator[Text]:
+    if actions:
+        yield lines.line("bold", wording.postponed(actions))
+
+
 def _bodies(bodies: Iterable[Iterable[Text]]) -> Iterator[Text]:
     """Yield what is to be said of each list, an empty line behind each that says anything."""
     for body in map(tuple, bodies):
@@ -147,7 +156,7 @@ def _matches(surplus: int) -> Text:
 
 
 def _matching(made: Plan) -> bool:
-    return made.empty and not made.refusals and not made.failures
+    return made.empty and not (made.refusals or made.failures or made.postponed)
 
 
 def _plan_head(made: Plan) -> Iterator[Text]:
@@ -197,6 +206,15 @@ def _why(op: Op, listed: ListPlan) -> Iterator[Text]:
         if ground.op is op:
             place = wording.declared_at(ground.source, ground.line)
             yield Text(f"      because: {ground.contacts:,} by {wording.ground(ground)}  {place}")
+    more = counting.without_ground(listed)
+    if more > 0 and op is _last_going(listed):
+        yield Text(f"      because: {more:,} on further grounds")
+
+
+def _last_going(listed: ListPlan) -> Op | None:
+    """Return the last thing that is done to let somebody go."""
+    going = [op_of(one) for one in listed.actions if isinstance(one, Shorten | Release)]
+    return going[-1] if going else None
 
 
 def _amount(op: Op, rows: int, listed: ListPlan) -> str:

@@ -57,6 +57,7 @@ def receipt(done: Receipt, *, made: Plan | None = None, artifacts: Path | None =
         "refusals": [_refusal(each) for each in done.refusals],
         "failures": done.failures,
         "webhooks": done.webhooks,
+        "postponed": done.postponed,
         "metrics": done.metrics,
         "artifacts": str(artifacts) if artifacts else None,
         "plan": _plan(made) if made else None,
@@ -136,6 +137,7 @@ def _plan(made: Plan) -> dict[str, object]:
         "id": made.id,
         "as_of": made.as_of,
         "preview": made.preview,
+        "postponed": made.postponed,
         "empty": made.empty,
         "suppresses_only": made.suppresses_only,
         "counts": asdict(counting.planned(made))

@@ -75,6 +75,7 @@ def plan(made: Plan) -> str:
         "plan",
         f"### {summary}",
         _text(wording.plainly(made)),
+        wording.postponed(made.postponed),
         *(f"**{each}**" for each in lines.unread(made.failures)),
         f"Preview as of {zulu(made.as_of)}: to be read, never applied." if made.preview else "",
         f"Overridden: {_text(wording.overrides(made.overrides))}" if made.overrides.given else "",
@@ -112,6 +113,7 @@ def receipt(done: Receipt, *, made: Plan | None = None) -> str:
         "receipt",
         f"### {human.receipt_summary(done)}",
         _text(wording.plainly_done(done)),
+        wording.postponed(done.postponed),
         f"Overridden: {_text(wording.overrides(done.overrides))}" if done.overrides.given else "",
         f"Run `{done.run}`, {zulu(done.started)} to {zulu(done.finished)}, plan "
         f"`{done.plan[:12]}`, exit code {done.exit_code}. Surplus kept: {done.surplus:,}.",
@@ -229,6 +231,10 @@ def _grounds(lists: Sequence[ListPlan]) -> str:
         )
         for listed in lists
         for why in listed.grounds
+    ] + [
+        (listed.key, _number(more), "may be contacted again or sooner", "on further grounds", "")
+        for listed in lists
+        if (more := counting.without_ground(listed)) > 0
     ]
     return "**Who may be contacted again, and why**\n\n" + _table(_WHY_HEAD, rows) if rows else ""
 

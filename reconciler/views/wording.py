@@ -178,6 +178,15 @@ def _people(count: int, what: str) -> str:
     return f"{plural(count, 'contact')} {what.format(get=verb)}." if count else ""
 
 
+def postponed(actions: int) -> str:
+    """Say what was left out because only suppressions were asked for; empty where nothing was."""
+    if not actions:
+        return ""
+    what = "change of settings, shortening or release waits"
+    many = "changes of settings, shortenings or releases wait"
+    return f"{plural(actions, what, many)} for a run without --suppress-only."
+
+
 def ground(why: Ground) -> str:
     """Say why contacts are let go: the basis, the ticket, and who asked for it."""
     ticket = f" ({clean(why.ticket)})" if why.ticket else ""
@@ -192,9 +201,9 @@ def declared_at(path: str, line: int) -> str:
 
 def policy(bounds: Policy, *, as_of: datetime) -> str:
     """Spell the bounds that a plan was held to, and where they are set."""
-    share = f"{bounds.max_release_share.normalize() * 100:f}".rstrip("0").rstrip(".")
+    share = f"{(bounds.max_release_share * 100).normalize():f}"
     told = [
-        f"maxReleases {share or 0}% and {bounds.max_release_count:,} a list",
+        f"maxReleases {share}% and {bounds.max_release_count:,} a list",
         f"maxSuppressions {bounds.max_suppressions:,} a list",
         f"releaseWithin {plural(bounds.release_within.days, 'day')}",
         *(

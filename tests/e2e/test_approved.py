@@ -231,6 +231,29 @@ def test_suppress_only_leaves_the_rest_for_later(work: Workplace) -> None:
     assert "Applied: 0 suppressed, 0 amended, 0 shortened, 6 released, " in later.last
 
 
+def test_what_waits_is_no_match(work: Workplace) -> None:
+    """Nobody to suppress and a release that waits is not a service that matches the specs."""
+    work.have().add(LIST, phone=NEW, reason="DNC")
+    forms = [word for form in ("markdown", "html") for word in ("--write", f"{form}=r.{form}")]
+
+    ran = work.call("apply", "--suppress-only", "--auto-approve", *forms)
+
+    told = [ran.out, *((work.folder / f"r.{form}").read_text() for form in ("markdown", "html"))]
+    assert [0, 3] == [ran.code, len(told)]
+    assert [] == [text for text in told if "matches the specs" in text]
+    waits = "1 change of settings, shortening or release waits for a run without --suppress-only."
+    assert waits in told[0]
+    assert waits in told[1]
+
+
+def test_two_results_do_not_share_a_file(work: Workplace) -> None:
+    """One would take the place of the other."""
+    ran = work.call("plan", "--out", "x.json", "--write", "json=./x.json")
+
+    assert 64 == ran.code
+    assert "--out and --write name one file" in ran.err
+
+
 def test_an_override_is_for_what_was_approved(work: Workplace) -> None:
     """On specs that have changed since, it would let go of somebody nobody looked at."""
     exclusive(work)

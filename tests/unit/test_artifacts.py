@@ -269,6 +269,14 @@ def test_what_is_no_plain_file_is_written_to(tmp_path: Path) -> None:
     assert (tmp_path / "link").is_symlink()
 
 
+def test_a_pipe_that_nobody_reads_is_not_waited_for(tmp_path: Path) -> None:
+    """It would hold the run up for ever."""
+    os.mkfifo(tmp_path / "pipe")
+
+    with pytest.raises(EvidenceError, match="cannot be written"):
+        replace(tmp_path / "pipe", b"x")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noun:
     """Any of ours."""

@@ -458,9 +458,11 @@ def test_suppress_only_lets_nobody_go_and_changes_no_setting() -> None:
     made = busy()
 
     left = suppress_only(made)
+    kept = within(made, left)
 
     assert ["Suppress suppress", "Amend amend"] == steps(left)
     assert left.suppresses_only
+    assert len(steps(made)) - 2 == left.postponed == kept.postponed
     assert 1004 == left.lists[0].size_after
     assert made.id != left.id == digest(left.lists)
 

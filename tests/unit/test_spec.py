@@ -208,6 +208,7 @@ def test_every_error_code_is_tested() -> None:
         Code.UNUSED,
         Code.UNKNOWN_LIST,
         Code.TOO_MANY,
+        Code.SOURCE_NAME,
     }
 
     assert set(Code) - elsewhere == {code for code, _, _ in DEFECTS}

@@ -193,3 +193,30 @@ def test_a_pattern_matches_a_bounded_number_of_files(repository: Path) -> None:
         sources.find("[ab].csv*", base=base, repository=repository, most=1)
 
     assert Code.TOO_MANY is raised.value.code
+
+
+@pytest.mark.parametrize(
+    "name", ["jane.doe@example.com.csv", "of +1 212 555 0100.csv", "+12125550100/all.csv"]
+)
+def test_a_file_is_not_named_after_somebody(repository: Path, name: str) -> None:
+    """Reports, comments and evidence name their sources."""
+    path = repository / "specs" / "people" / name
+    path.parent.mkdir(parents=True)
+    path.touch()
+
+    with pytest.raises(sources.SourceError) as caught:
+        found("people/**/*.csv", repository)
+
+    assert Code.SOURCE_NAME == caught.value.code
+    assert "jane.doe" not in str(caught.value)
+    assert "212" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["20261101.csv", "dnc-2026-11-01.csv", "a+b.csv", "n+1.csv"])
+def test_a_date_in_a_name_is_nobody(repository: Path, name: str) -> None:
+    """Nor is a plus sign."""
+    path = repository / "specs" / "dated" / name
+    path.parent.mkdir()
+    path.touch()
+
+    assert [f"specs/dated/{name}"] == found("dated/*.csv", repository)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 
 import pytest
 from view_nouns import (
@@ -29,6 +30,7 @@ from reconciler.model import (
     Ground,
     Op,
     Origin,
+    Policy,
     Release,
     Settings,
     WebhookResult,
@@ -219,3 +221,27 @@ def test_no_report_holds_a_bare_address() -> None:
     assert BARE_PHONE not in told
     assert BARE_EMAIL not in told
     assert "s•••@example.com" in told
+
+
+@pytest.mark.parametrize(
+    ("share", "told"), [("1", "100%"), ("0.005", "0.5%"), ("0", "0%"), ("0.2", "20%")]
+)
+def test_the_bounds_are_told_as_they_are_set(share: str, told: str) -> None:
+    """Whoever approves reads what the plan was held to."""
+    policy = Policy(max_release_share=Decimal(share), max_release_count=7)
+
+    page = markdown.plan(replace(plan(busy()), policy=policy))
+
+    assert f"Held to maxReleases {told} and 7 a list" in page
+
+
+def test_grounds_that_are_not_listed_are_counted() -> None:
+    """A table of the first of them does not say that there are no others."""
+    why = Ground(op=Op.RELEASE, basis="asked", contacts=2, source="a.yaml", line=1)
+    gap = replace(busy().gap, released=9)
+    listed = replace(busy(), gap=gap, actions=(Release(rows=table(9)),), grounds=(why,))
+
+    told = markdown.plan(plan(listed))
+
+    assert "9 contacts may be called or mailed again." in told
+    assert "| us-dnc | 7 | may be contacted again or sooner | on further grounds |  |" in told
