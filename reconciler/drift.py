@@ -19,7 +19,7 @@ from reconciler.model import (
     Desired,
     DesiredList,
     Drift,
-    Gap,
+    Ends,
     ListDrift,
     Observed,
     ObservedList,
@@ -119,6 +119,7 @@ def _of_list(
     desired: DesiredList, observed: ObservedList, *, as_of: datetime, trace: Trace
 ) -> ListDrift:
     gap = observed.gap
+    ends = _ends(observed, as_of)
     moved = settings_of(desired, observed)
     counts: Mapping[Way, int] = {
         "missing": desired.wanted if idle(observed) else gap.missing,
@@ -143,8 +144,8 @@ def _of_list(
         notes=tuple(_notes(desired, observed)),
         origins={way: _origin(counts[way], way, trace) for way in SEVERITIES},
         untold=trace.untold if any(counts.values()) else "",
-        lapsing=_lapsing(observed, gap, as_of),
-        ends=gap.ends,
+        lapsing=_lapsing(ends, as_of),
+        ends=ends,
         feeds=desired.feeds,
     )
 
@@ -162,14 +163,16 @@ def _origin(count: int, way: Way, trace: Trace) -> Origin:
     return Origin(pending=pending, outside=count - pending)
 
 
-def _lapsing(observed: ObservedList, gap: Gap, as_of: datetime) -> int:
-    """Count who comes off by themselves before long: all of them where the list itself ends."""
-    soon = as_of + LAPSING_SOON
+def _ends(observed: ObservedList, as_of: datetime) -> Ends:
+    """Return when contacts come off: all of them at the latest where the list itself ends."""
     end = observed.remote.settings.suppress_until if observed.remote else None
-    if isinstance(end, datetime) and end <= soon:
-        return observed.size
-    last = soon.date().isoformat()
-    return sum(count for day, count in gap.ends.days.items() if day <= last)
+    return observed.gap.ends.until(end if isinstance(end, datetime) else None, as_of=as_of)
+
+
+def _lapsing(ends: Ends, as_of: datetime) -> int:
+    """Count who comes off before long."""
+    last = (as_of + LAPSING_SOON).date().isoformat()
+    return sum(count for day, count in ends.days.items() if day <= last)
 
 
 def idle(observed: ObservedList) -> bool:

@@ -11,13 +11,14 @@ from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, Literal, TypeAlias, assert_never
+from typing import Final, Literal, Self, TypeAlias, assert_never
 
 from reconciler.errors import Place, Problem
 
 __all__ = [
     "CAPABILITIES",
     "CHANNELS",
+    "ENDS_AHEAD",
     "LAPSING_SOON",
     "LISTS",
     "REASONS",
@@ -106,6 +107,9 @@ CHANNELS: Final = ("email", "phone")
 
 RELEASE_AHEAD: Final = timedelta(minutes=10)
 """How far ahead a release by expiry sets the end, since the service refuses past dates."""
+
+ENDS_AHEAD: Final = timedelta(days=366)
+"""How far ahead ends are told apart by their day."""
 
 LAPSING_SOON: Final = timedelta(days=30)
 """How far ahead a drift report looks for contacts that come off their list by themselves."""
@@ -545,6 +549,25 @@ class Ends:
     later: int = 0
     endless: int = 0
 
+    def until(self, end: datetime | None, *, as_of: datetime) -> Self:
+        """Return the ends on a list that as a whole ends then: whoever ends later ends with it.
+
+        Args:
+            end: the list's own end; ``None`` is no end.
+            as_of: the time they were counted for; a list that has ended by then holds nobody.
+        """
+        if end is None:
+            return self
+        if end <= as_of:
+            return type(self)()
+        if end >= as_of + ENDS_AHEAD:
+            return replace(self, later=self.later + self.endless, endless=0)
+        last = end.date().isoformat()
+        days = {day: count for day, count in self.days.items() if day < last}
+        rest = sum(self.days.values()) - sum(days.values()) + self.later + self.endless
+        days |= {last: rest} if rest else {}
+        return type(self)(days=MappingProxyType(days))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gap:
@@ -777,6 +800,8 @@ class ListPlan:
     feeds: tuple[Feed, ...] = ()
     grounds: tuple[Ground, ...] = ()
     """Why those are let go or shortened whom the actions let go; the first of them only."""
+    held_back: tuple[Ground, ...] = ()
+    """Likewise of those whom nothing lets go, though it was asked for."""
     notes: tuple[str, ...] = ()
     """What a reader should know and nobody has to decide."""
 
@@ -981,7 +1006,7 @@ class ListDrift:
     lapsing: int = 0
     """Contacts that come off the list by themselves within ``LAPSING_SOON``."""
     ends: Ends = Ends()
-    """When contacts come off the list by themselves, its own end aside."""
+    """When contacts come off the list: by themselves, or all with the list."""
     feeds: tuple[Feed, ...] = ()
 
     @property

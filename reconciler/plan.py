@@ -296,10 +296,12 @@ def _parts(action: Action) -> bool:
 def _resized(listed: ListPlan) -> ListPlan:
     """Return a list's plan with the size that its actions lead to, and why they let anybody go."""
     kinds = {type(action) for action in listed.actions}
+    known = (*listed.grounds, *listed.held_back)
     return replace(
         listed,
         size_after=listed.size_before + _suppressed(listed) - _released(listed),
-        grounds=tuple(ground for ground in listed.grounds if _LETS_GO[ground.op] in kinds),
+        grounds=tuple(one for one in known if _LETS_GO[one.op] in kinds),
+        held_back=tuple(one for one in known if _LETS_GO[one.op] not in kinds),
     )
 
 

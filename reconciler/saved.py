@@ -97,7 +97,9 @@ def read(path: Path, *, root: Path, now: datetime) -> SavedPlan:
         claimed = held.pop("digest", "")
         kind, known = held.get("kind"), held.get("format") == FORMAT
     except (OSError, orjson.JSONDecodeError, AttributeError, TypeError) as error:
-        raise SettingError(f"{path} is not a plan file") from error
+        raise SettingError(f"{path} is not a plan file", hint=_AGAIN) from error
+    if kind == "plan":
+        raise SettingError(f"{path} is a report of a plan, to be read", hint=_AGAIN)
     if kind != "Plan":
         raise SettingError(f"{path} is not a plan file", hint=_AGAIN)
     if not known:

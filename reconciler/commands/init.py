@@ -48,6 +48,7 @@ class Begun:
     files: Sequence[str] = ()
     kept: Sequence[str] = ()
     """What was there already and stays as it is."""
+    pipelines: bool = False
     checks: tuple[Check, ...] = ()
     imports: list[Imported] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -132,7 +133,7 @@ def _written(
     ):
         if begins:
             spec.load(Selection(root=specs))
-    return Begun(folder=folder, files=files, kept=kept)
+    return Begun(folder=folder, files=files, kept=kept, pipelines=ci is not None)
 
 
 def _pipelines(folder: Path, ci: str) -> Mapping[str, str]:
@@ -269,6 +270,13 @@ def _next(begun: Begun) -> Text:
             Text("  reconciler plan     # what would be done, and to whom; it only reads"),
             Text("  reconciler apply    # does it; asks first"),
         ]
+    if begun.pipelines:
+        told.append(
+            Text(
+                "The pipelines say at their top which secrets, keys and approvals they need. They "
+                "are for a tenant of your own: the embedded sandbox begins anew in each job."
+            )
+        )
     return Text("\n").join(told)
 
 

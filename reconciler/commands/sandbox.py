@@ -47,6 +47,9 @@ def command(
     def ready(url: str) -> None:
         frame.emit(ctx, text=lambda: url, json=lambda: machine.facts("sandbox", {"url": url}))
         frame.talk(ctx, f"Serving {database}. Ctrl-C ends it.")
+        frame.talk(
+            ctx, f"A Tenant reaches it by: baseUrl: {url}/api/v2, tokenUrl: {url}/oauth/token"
+        )
 
     database.absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     sandbox.serve(database, host=host, port=port, faults=faults, ready=ready)

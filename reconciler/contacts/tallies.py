@@ -13,7 +13,7 @@ import duckdb
 from reconciler.contacts.engine import execute
 from reconciler.contacts.ingest import FOREVER, literal, seconds, share
 from reconciler.masking import scrub
-from reconciler.model import Ends, Ground, Op, Table, Tally
+from reconciler.model import ENDS_AHEAD, Ends, Ground, Op, Table, Tally
 
 UNGIVEN: Final = "(none)"
 """Stands for the reason of contacts that have none."""
@@ -21,7 +21,6 @@ UNGIVEN: Final = "(none)"
 _LARGEST: Final = 12
 """Values of one kind that are told apart; the others are summed up."""
 _GROUNDS: Final = 50
-_AHEAD: Final = timedelta(days=366)
 _DAY: Final = 86_400
 
 _TALLIES: Final = """
@@ -112,7 +111,7 @@ def ends(session: duckdb.DuckDBPyConnection, observed: Table, *, as_of: datetime
     """
     path = literal(observed.path)
     share(session, path, "address")
-    values = {"path": path, "as_of": seconds(as_of), "ahead": seconds(as_of + _AHEAD)}
+    values = {"path": path, "as_of": seconds(as_of), "ahead": seconds(as_of + ENDS_AHEAD)}
     found = dict(execute(session, _ENDS, values).fetchall())
     later, endless = found.pop(-1, 0), found.pop(None, 0)
     days = {_date(day): count for day, count in sorted(found.items())}

@@ -5,13 +5,16 @@ It never formats: text, JSON and Markdown must not be able to disagree about a n
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from datetime import datetime
 from typing import Self
 
 from reconciler.model import (
     SEVERITIES,
     Amend,
+    Change,
     CreateList,
     Drift,
+    Ends,
     ListDrift,
     ListPlan,
     Op,
@@ -28,6 +31,7 @@ from reconciler.model import (
     Way,
     op_of,
 )
+from reconciler.times import parse_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,9 +112,99 @@ def planned_list(listed: ListPlan) -> Planned:
     )
 
 
-def ends_earlier(listed: ListPlan) -> bool:
-    """Tell whether the list as a whole is to end earlier, and with it everybody on it."""
-    return any(isinstance(action, UpdateList) and action.shortens for action in listed.actions)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """A whole list that ends earlier, and with it everybody on it."""
+
+    key: str
+    contacts: int
+    until: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """Who may be called or mailed again, or sooner: by themselves, or with their whole list."""
+
+    released: int
+    shortened: int
+    endings: tuple[Ending, ...]
+    contacts: int
+    """All of them; who is let go of a list that ends earlier counts once."""
+    unclear: tuple[str, ...] = ()
+    """Lists whose own end moved, nobody knows which way: no plan stands beside the receipt."""
+
+    @property
+    def alone(self) -> int:
+        """Contacts that are let go by themselves."""
+        return self.released + self.shortened
+
+    @property
+    def nobody(self) -> bool:
+        """Whether it may be said that nobody is let go."""
+        return not (self.alone or self.endings or self.unclear)
+
+
+def again(made: Plan) -> Again:
+    """Count who could be called or mailed again, or sooner, by a plan."""
+    counts = {listed.key: planned_list(listed) for listed in made.lists}
+    endings = tuple(
+        _ending(listed, change)
+        for listed in made.lists
+        for action in listed.actions
+        if isinstance(action, UpdateList)
+        for change in action.changes
+        if change.shortens
+    )
+    return _again({key: (each.release, each.shorten) for key, each in counts.items()}, endings)
+
+
+def again_done(done: Receipt, made: Plan | None) -> Again:
+    """Count who may be called or mailed again, or sooner, by what a run did.
+
+    Args:
+        done: the receipt.
+        made: the plan it carried out, which knows how large a list was and which way its end moved.
+    """
+    counts = {key: applied(x for x in done.outcomes if x.key == key) for key in keys(done)}
+    gone = {key: (each.released, each.shortened) for key, each in counts.items()}
+    plans = {listed.key: listed for listed in made.lists} if made else {}
+    endings = tuple(
+        _ending(plans[key], change)
+        for key, changes in settings_done(done, made)
+        for change in changes
+        if change.shortens
+    )
+    moved = {x.key for x in done.outcomes if _moved_settings(x) and "suppressUntil" in x.detail}
+    return _again(gone, endings, unclear=tuple(sorted(moved - plans.keys())))
+
+
+def settings_done(done: Receipt, made: Plan | None) -> tuple[tuple[str, tuple[Change, ...]], ...]:
+    """Return the settings that a run has changed, by the key of their list, as they were planned.
+
+    What a run says of it is the names of the fields only; the values stand in the plan.
+    """
+    fields = {(each.key, each.detail) for each in done.outcomes if _moved_settings(each)}
+    return tuple(
+        (listed.key, action.changes)
+        for listed in (made.lists if made else ())
+        for action in listed.actions
+        if isinstance(action, UpdateList)
+        and (listed.key, ", ".join(change.field for change in action.changes)) in fields
+    )
+
+
+def ends(listed: ListPlan, *, as_of: datetime) -> Ends:
+    """Return when the contacts of a list come off it: by themselves, or all with the list.
+
+    The list's own end is the one that the plan gives it, or else the one that it has.
+    """
+    own = listed.observed.suppress_until if listed.observed else None
+    end = own if isinstance(own, datetime) else None
+    for action in listed.actions:
+        for change in action.changes if isinstance(action, UpdateList) else ():
+            if change.field == "suppressUntil":
+                end = parse_time(change.new) if change.new else None
+    return listed.gap.ends.until(end, as_of=as_of)
 
 
 def touched(listed: ListPlan) -> bool:
@@ -187,6 +281,32 @@ def nothing_done(receipt: Receipt) -> bool:
         outcome.action == "ReadBack" and outcome.status is Status.DONE
         for outcome in receipt.outcomes
     )
+
+
+def _ending(listed: ListPlan, change: Change) -> Ending:
+    return Ending(key=listed.key, contacts=listed.size_before, until=change.new or "")
+
+
+def _again(
+    gone: Mapping[str, tuple[int, int]],
+    endings: tuple[Ending, ...],
+    *,
+    unclear: tuple[str, ...] = (),
+) -> Again:
+    """Sum up those released and shortened, by the key of their list, and whole lists."""
+    whole = {each.key for each in endings}
+    return Again(
+        released=sum(released for released, _ in gone.values()),
+        shortened=sum(shortened for _, shortened in gone.values()),
+        endings=endings,
+        contacts=sum(each.contacts for each in endings)
+        + sum(sum(each) for key, each in gone.items() if key not in whole),
+        unclear=unclear,
+    )
+
+
+def _moved_settings(outcome: Outcome) -> bool:
+    return outcome.action == "UpdateList" and outcome.status is Status.DONE
 
 
 def _outcome(outcome: Outcome) -> Applied:

@@ -21,6 +21,7 @@ from reconciler.model import (
     Check,
     CreateList,
     Drift,
+    Ground,
     ListDrift,
     ListPlan,
     Op,
@@ -171,6 +172,7 @@ def _list_plan(listed: ListPlan, made: Plan) -> Iterator[Text]:
     told = [
         *(line for action in listed.actions for line in _action(action, listed)),
         *map(lines.refused, listed.refusals),
+        *map(_held_back, listed.held_back),
         *map(lines.note, listed.notes),
     ]
     if not told:
@@ -209,6 +211,12 @@ def _why(op: Op, listed: ListPlan) -> Iterator[Text]:
     more = counting.without_ground(listed)
     if more > 0 and op is _last_going(listed):
         yield Text(f"      because: {more:,} on further grounds")
+
+
+def _held_back(why: Ground) -> Text:
+    """Say why somebody was to be let go who is not."""
+    place = wording.declared_at(why.source, why.line)
+    return Text(f"      held back: {why.contacts:,} by {wording.ground(why)}  {place}")
 
 
 def _last_going(listed: ListPlan) -> Op | None:

@@ -81,6 +81,7 @@ def plan(made: Plan) -> str:
         f"Overridden: {_text(wording.overrides(made.overrides))}" if made.overrides.given else "",
         _grounds(made.lists),
         _refusals(made.refusals),
+        _held_back(made.lists),
         _stale(made.lists, made.as_of),
         _failures(made.failures),
         _table(head, rows),
@@ -106,13 +107,13 @@ def receipt(done: Receipt, *, made: Plan | None = None) -> str:
     done_to = ("suppressed", "amended", "separated", "shortened", "released", "rejected")
     head = ("list", *done_to, "batches", "reason")
     created = [
-        f"{_code(key)} was made: pin {_code(f'listId: {made}')}"
-        for key, made in done.created.items()
+        f"{_code(key)} was made: pin {_code(f'listId: {made_id}')}"
+        for key, made_id in done.created.items()
     ]
     return _page(
         "receipt",
         f"### {human.receipt_summary(done)}",
-        _text(wording.plainly_done(done)),
+        _text(wording.plainly_done(done, made)),
         wording.postponed(done.postponed),
         f"Overridden: {_text(wording.overrides(done.overrides))}" if done.overrides.given else "",
         f"Run `{done.run}`, {zulu(done.started)} to {zulu(done.finished)}, plan "
@@ -122,11 +123,20 @@ def receipt(done: Receipt, *, made: Plan | None = None) -> str:
         _stale(made.lists, made.as_of) if made else "",
         _table(head, rows),
         _bullets("Created", created),
+        _bullets("Settings changed", _settings_done(done, made)),
         _failures(done.failures),
         _bullets("Webhooks undelivered", _undelivered(done)),
         wording.effort(done.metrics),
         details=[_fold("Not in place", _table(_OUTCOME_HEAD, _outcomes(done.outcomes)))],
     )
+
+
+def _settings_done(done: Receipt, made: Plan | None) -> list[str]:
+    return [
+        f"**{_text(key)}**: {told}"
+        for key, changes in counting.settings_done(done, made)
+        for told in _changes(changes)
+    ]
 
 
 def _let_go(done: Receipt, made: Plan | None) -> tuple[ListPlan, ...]:
@@ -237,6 +247,22 @@ def _grounds(lists: Sequence[ListPlan]) -> str:
         if (more := counting.without_ground(listed)) > 0
     ]
     return "**Who may be contacted again, and why**\n\n" + _table(_WHY_HEAD, rows) if rows else ""
+
+
+def _held_back(lists: Sequence[ListPlan]) -> str:
+    """Say of those whom nothing lets go, though it was asked for, who asked and why."""
+    rows = [
+        (
+            listed.key,
+            _number(why.contacts),
+            "stays: release held back" if why.op is Op.RELEASE else "stays: earlier end held back",
+            wording.ground(why),
+            wording.declared_at(why.source, why.line),
+        )
+        for listed in lists
+        for why in listed.held_back
+    ]
+    return "**Asked for, and held back**\n\n" + _table(_WHY_HEAD, rows) if rows else ""
 
 
 def _stale(lists: Sequence[ListPlan] | Sequence[ListDrift], as_of: datetime) -> str:

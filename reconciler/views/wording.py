@@ -125,19 +125,9 @@ def refusal(refused: Refusal) -> str:
 def plainly(made: Plan) -> str:
     """Say what a plan comes to for people, in whole sentences and without a term of ours."""
     counts = counting.planned(made)
-    ending = [listed for listed in made.lists if counting.ends_earlier(listed)]
-    again = [
-        _people(counts.release, "may be called or mailed again"),
-        _people(counts.shorten, "may be called or mailed sooner than until now"),
-        *(
-            f"The whole list {clean(listed.key)} ends earlier, with its "
-            f"{plural(listed.size_before, 'contact')}."
-            for listed in ending
-        ),
-    ]
     unread = len({failure.key for failure in made.failures})
     told = [f"What becomes of {plural(unread, 'list')} is not known."] if unread else []
-    told += [part for part in again if part] or [_nobody(unread)]
+    told += _again(counting.again(made), than="until now", unread=unread)
     told += [
         _people(counts.suppress, "will no longer be called or mailed"),
         _people(counts.amend, "on a list already {get} a later end or another reason"),
@@ -147,16 +137,17 @@ def plainly(made: Plan) -> str:
     return " ".join(part for part in told if part)
 
 
-def plainly_done(done: Receipt) -> str:
-    """Say what a run came to for people, likewise."""
+def plainly_done(done: Receipt, made: Plan | None = None) -> str:
+    """Say what a run came to for people, likewise.
+
+    Args:
+        done: the receipt.
+        made: the plan it carried out, which says how large a list is that ends earlier.
+    """
     counts = counting.applied(done.outcomes)
-    again = [
-        _people(counts.released, "may be called or mailed again"),
-        _people(counts.shortened, "may be called or mailed sooner than before"),
-    ]
     unread = len({failure.key for failure in done.failures})
     told = [f"What became of {plural(unread, 'list')} is not known."] if unread else []
-    told += [part for part in again if part] or [_nobody(unread)]
+    told += _again(counting.again_done(done, made), than="before", unread=unread)
     told += [
         _people(counts.suppressed, "will no longer be called or mailed"),
         _people(counts.amended, "on a list already got a later end or another reason"),
@@ -165,6 +156,22 @@ def plainly_done(done: Receipt) -> str:
     if done.refusals:
         told.append(f"Policy refused {plural(len(done.refusals), 'thing')}, which was left undone.")
     return " ".join(part for part in told if part)
+
+
+def _again(let_go: counting.Again, *, than: str, unread: int) -> list[str]:
+    """Say who may be called again, whole lists first; that nobody may only where it is so."""
+    if let_go.nobody:
+        return [_nobody(unread)]
+    return [
+        *(
+            f"The whole list {clean(each.key)} ends earlier, with its "
+            f"{plural(each.contacts, 'contact')}."
+            for each in let_go.endings
+        ),
+        *(f"The own end of the list {clean(key)} was changed." for key in let_go.unclear),
+        _people(let_go.released, "may be called or mailed again"),
+        _people(let_go.shortened, f"may be called or mailed sooner than {than}"),
+    ]
 
 
 def _nobody(unread: int) -> str:

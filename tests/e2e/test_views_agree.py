@@ -1,5 +1,6 @@
 """The views of one run tell the same numbers, and none of them an address."""
 
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import orjson
 import pytest
 
 from program import LIST, Workplace, now, workplace
+from reconciler.times import zulu
 
 HELD = tuple(f"+12125550{number}" for number in range(100, 130))
 MAIL = "somebody@example.com"
@@ -159,3 +161,31 @@ def test_the_views_of_a_report_agree(work: Workplace) -> None:
         told = f"{listed['missing']} missing (critical), {listed['surplus']} surplus"
         assert f"{listed['key']}: {told}, {listed['differ']} differ." in views["text"]
     assert [] == bare(views)
+
+
+def test_no_view_calls_it_all_clear_when_a_whole_list_is_cut_short(tmp_path: Path) -> None:
+    """The plan, the receipt and the next report know that everybody comes off with it."""
+    work = workplace(tmp_path)
+    work.have(*((phone, "DNC", None) for phone in HELD))
+    work.embed()
+    work.policy("maxReleases: {share: 100%, count: 30}")
+    end = now() + timedelta(days=1)
+    own = f'listId: {LIST}\n  list: {{suppressUntil: "{zulu(end)}"}}'
+    work.declare(*(f'phoneNumber: "{phone}"' for phone in HELD), identity=own)
+
+    planned = written(work, "plan", code=0)
+    done = written(work, "apply", "--auto-approve", code=0)
+    found = written(work, "drift", code=0)
+
+    for views in (planned, done):
+        assert "The whole list us-dnc ends earlier, with its 30 contacts." in views["markdown"]
+        assert "The whole list us-dnc ends earlier, with its 30 people." in views["html"]
+        assert "May be called or mailed again 30 The whole list" in views["html"]
+        assert "Nobody may be" not in views["markdown"] + views["html"]
+    assert f"suppressUntil: never -> {zulu(end)}" in done["markdown"]
+    ends = {"days": {end.date().isoformat(): 30}, "later": 0, "endless": 0}
+    assert ends == orjson.loads(planned["json"])["lists"][0]["ends"]
+    (listed,) = orjson.loads(found["json"])["lists"]
+    assert (ends, 30) == (listed["ends"], listed["lapsing"])
+    for views in (planned, found):
+        assert "30 in the coming year, 0 later, 0 never." in views["html"]

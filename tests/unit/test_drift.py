@@ -1,6 +1,7 @@
 """Settings compared field by field, contacts by direction."""
 
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -227,7 +228,19 @@ def test_who_comes_off_within_thirty_days_is_lapsing() -> None:
 
     counts = [report(desired(), observed(x), as_of=NOW).lists[0].lapsing for x in (seen, whole)]
 
-    assert [3, 1000] == counts
+    assert [3, 31] == counts
+
+
+def test_nobody_stays_on_a_list_beyond_its_own_end() -> None:
+    """The days of a report and its count of those who come off soon say the same."""
+    ends = Ends(days={"2026-11-24": 2}, later=8, endless=16)
+    held = remote(settings=replace(HELD, suppress_until=NOW + timedelta(days=3)))
+    seen = replace(observed_list(gap=gap(ends=ends)), remote=held)
+
+    (found,) = report(desired(), observed(seen), as_of=NOW).lists
+
+    assert Ends(days={"2026-11-24": 2, "2026-11-26": 24}) == found.ends
+    assert 26 == found.lapsing
 
 
 def test_a_list_that_could_not_be_read_is_a_failure_and_no_drift() -> None:

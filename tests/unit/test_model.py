@@ -1,5 +1,6 @@
 """What nouns say of themselves, beyond the fields they hold."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 import pytest
@@ -13,6 +14,7 @@ from reconciler.model import (
     Counts,
     CreateList,
     Direction,
+    Ends,
     Feed,
     ListPlan,
     Op,
@@ -178,3 +180,22 @@ def test_a_plan_gathers_the_refusals_of_its_lists() -> None:
 def test_an_action_says_what_it_does_to_its_contacts(action: RowAction, expected: Op) -> None:
     """Also where its rows are only some of that op, and where an amendment only parts them."""
     assert expected is op_of(action)
+
+
+@pytest.mark.parametrize(
+    ("end", "expected"),
+    [
+        (None, Ends(days={"2026-11-30": 1, "2026-12-09": 2}, later=4, endless=8)),
+        (timedelta(days=366), Ends(days={"2026-11-30": 1, "2026-12-09": 2}, later=12)),
+        (timedelta(days=365), Ends(days={"2026-11-30": 1, "2026-12-09": 2, "2027-11-23": 12})),
+        (timedelta(days=16), Ends(days={"2026-11-30": 1, "2026-12-09": 14})),
+        (timedelta(days=1), Ends(days={"2026-11-24": 15})),
+        (timedelta(0), Ends()),
+    ],
+)
+def test_contacts_end_with_their_list_at_the_latest(end: timedelta | None, expected: Ends) -> None:
+    """Nobody is lost but where the list has ended already, and then nobody is on it."""
+    as_of = datetime(2026, 11, 23, 10, 15, tzinfo=UTC)
+    held = Ends(days={"2026-11-30": 1, "2026-12-09": 2}, later=4, endless=8)
+
+    assert expected == held.until(None if end is None else as_of + end, as_of=as_of)

@@ -21,7 +21,7 @@ from reconciler.model import (
     Sample,
 )
 from reconciler.times import zulu
-from reconciler.views import wording
+from reconciler.views import counting, wording
 from reconciler.views.page import words
 
 Tone: TypeAlias = Literal["release", "protect", "amend", "keep", "warn", "calm"]
@@ -106,6 +106,16 @@ class Shown:
     rows: tuple[Mapping[str, str], ...]
     more: int
     """How many more there are; 0 also where nobody counted."""
+
+
+def again(counted: counting.Again) -> Tile:
+    """Return the tile of who may be called or mailed again, or sooner."""
+    return Tile(
+        label="May be called or mailed again",
+        number=f"{counted.contacts:,}",
+        text=words.again_parts(counted),
+        tone="calm" if counted.nobody else "release",
+    )
 
 
 def held(refusals: Iterable[Refusal]) -> tuple[Held, ...]:

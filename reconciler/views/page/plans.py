@@ -28,15 +28,6 @@ class Why:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """A whole list that is to end earlier."""
-
-    key: str
-    contacts: int
-    until: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Split:
     """What becomes of one kind of contacts, as bars by what they have in common."""
 
@@ -84,7 +75,7 @@ class PlanPage:
     suppresses_only: bool
     whys: tuple[Why, ...]
     whys_untold: int
-    endings: tuple[Ending, ...]
+    endings: tuple[counting.Ending, ...]
     withheld: int
     refusals: tuple[Held, ...]
     sizes: tuple[pictures.Size, ...]
@@ -101,7 +92,7 @@ class PlanPage:
 def page(made: Plan) -> PlanPage:
     """Return what the page of a plan says."""
     counts = counting.planned(made)
-    again = counts.release + counts.shorten
+    again = counting.again(made)
     whys = tuple(_whys(made))
     feeds = parts.ages(
         ((x.key, feed) for x in made.lists for feed in x.feeds),
@@ -118,24 +109,26 @@ def page(made: Plan) -> PlanPage:
         opening=words.planned(made),
         summary=human.plan_summary(made).plain,
         counts=counts,
-        tiles=tuple(_tiles(made, counts)),
+        tiles=tuple(_tiles(made, counts, again)),
         alerts=(
             *_preview(made),
             *parts.alerts(made.failures, stale, made.problems, made.overrides),
         ),
-        again=again,
-        again_text=words.again_parts(counts.release, counts.shorten),
+        again=again.contacts,
+        again_text=words.again_parts(again),
         suppresses_only=made.suppresses_only,
         whys=whys,
-        whys_untold=max(again - sum(why.contacts for why in whys), 0),
-        endings=tuple(_endings(made)),
+        whys_untold=max(again.alone - sum(why.contacts for why in whys), 0),
+        endings=again.endings,
         withheld=sum(map(_withheld, made.lists)),
         refusals=parts.held(made.refusals),
         sizes=sizes,
         sizes_more=len(made.lists) - len(sizes),
         by_reason=tuple(_splits(made, "reason", counts)),
         by_source=tuple(_splits(made, "source", counts)),
-        time_line=pictures.time_line((x.gap.ends for x in made.lists), as_of=made.as_of),
+        time_line=pictures.time_line(
+            (counting.ends(x, as_of=made.as_of) for x in made.lists), as_of=made.as_of
+        ),
         lists=tuple(map(_listed, shown)),
         matching=tuple(x.key for x in made.lists if not _says_something(x)),
         feeds=feeds,
@@ -143,14 +136,8 @@ def page(made: Plan) -> PlanPage:
     )
 
 
-def _tiles(made: Plan, counts: counting.Planned) -> Iterator[Tile]:
-    again = counts.release + counts.shorten
-    yield Tile(
-        label="May be called or mailed again",
-        number=f"{again:,}",
-        text=words.again_parts(counts.release, counts.shorten),
-        tone="release" if again else "calm",
-    )
+def _tiles(made: Plan, counts: counting.Planned, again: counting.Again) -> Iterator[Tile]:
+    yield parts.again(again)
     yield Tile(
         label="Newly protected",
         number=f"{counts.suppress:,}",
@@ -195,12 +182,6 @@ def _whys(made: Plan) -> Iterator[Why]:
                 requested_by=scrub(ground.requested_by),
                 place=wording.declared_at(ground.source, ground.line),
             )
-
-
-def _endings(made: Plan) -> Iterator[Ending]:
-    for listed in made.lists:
-        for until in words.whole_list_ends(listed):
-            yield Ending(key=listed.key, contacts=listed.size_before, until=until)
 
 
 def _withheld(listed: ListPlan) -> int:

@@ -71,9 +71,9 @@ def page(done: Receipt, *, made: Plan | None) -> ReceiptPage:
         started=words.day(done.started),
         finished=words.day(done.finished),
         exit_code=done.exit_code,
-        opening=words.applied(done),
+        opening=words.applied(done, made),
         summary=human.receipt_summary(done).plain,
-        tiles=tuple(_tiles(done)),
+        tiles=tuple(_tiles(done, made)),
         alerts=tuple(_alerts(done, made)),
         lists=tuple(_done(key, done) for key in counting.keys(done)),
         troubles=tuple(_troubles(done.outcomes)),
@@ -83,15 +83,9 @@ def page(done: Receipt, *, made: Plan | None) -> ReceiptPage:
     )
 
 
-def _tiles(done: Receipt) -> Iterator[Tile]:
+def _tiles(done: Receipt, made: Plan | None) -> Iterator[Tile]:
     counts = counting.applied(done.outcomes)
-    again = counts.released + counts.shortened
-    yield Tile(
-        label="May be called or mailed again",
-        number=f"{again:,}",
-        text=words.again_parts(counts.released, counts.shortened),
-        tone="release" if again else "calm",
-    )
+    yield parts.again(counting.again_done(done, made))
     yield Tile(
         label="Newly protected",
         number=f"{counts.suppressed:,}",

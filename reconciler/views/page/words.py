@@ -11,8 +11,9 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
-from reconciler.model import Drift, Failure, ListPlan, Op, Plan, Receipt, UpdateList
+from reconciler.model import Drift, Failure, Op, Plan, Receipt
 from reconciler.views import counting
+from reconciler.views.counting import Again
 from reconciler.views.wording import plural
 
 DONE_TO: Final = MappingProxyType(
@@ -42,30 +43,34 @@ class Opening:
 def planned(made: Plan) -> Opening:
     """Say in one sentence how many people may be called or mailed again, and how many no longer."""
     counts = counting.planned(made)
-    again = counts.release + counts.shorten
-    ending = sum(map(counting.ends_earlier, made.lists))
+    again = counting.again(made)
+    refused, unread = _refused(len(made.refusals)), _unread(made.failures)
+    if again.endings:
+        otherwise = _otherwise(counts.amend) if counts.amend else ""
+        return _with_lists(again, counts.suppress, otherwise, refused, unread)
     if made.empty:
         told = "Nothing would be done" if made.refusals else "Nothing changes"
         if not made.refusals and not made.failures:
             told += ": the service matches the specs"
-    elif again or counts.suppress or not counts.amend:
-        told = f"{_again(again)}, {_protected(counts.suppress)}"
+    elif again.alone or counts.suppress or not counts.amend:
+        told = f"{_again(again.alone)}, {_protected(counts.suppress)}"
     else:
         told = f"Nobody may be called or mailed again, {_otherwise(counts.amend)}"
-    whole = f"{plural(ending, 'whole list')} {'ends' if ending == 1 else 'end'} earlier"
-    refused, unread = _refused(len(made.refusals)), _unread(made.failures)
-    return _opening(told, whole if ending else "", refused, unread)
+    return _opening(told, refused, unread)
 
 
-def applied(done: Receipt) -> Opening:
-    """Say likewise what a run has done."""
+def applied(done: Receipt, made: Plan | None = None) -> Opening:
+    """Say likewise what a run has done, by the plan that it carried out."""
     if counting.nothing_done(done):
         return _opening("Nothing was to be done: the service matches the specs")
     counts = counting.applied(done.outcomes)
-    again = counts.released + counts.shortened
-    told = f"{_again(again)}, {_protected(counts.suppressed)}"
+    again = counting.again_done(done, made)
+    told = f"{_again(again.alone)}, {_protected(counts.suppressed)}"
     rejected = f"{counts.rejected:,} not accepted" if counts.rejected else ""
-    return _opening(told, rejected, _refused(len(done.refusals)), _unread(done.failures))
+    others = (rejected, _refused(len(done.refusals)), _unread(done.failures))
+    if again.endings or again.unclear:
+        return _with_lists(again, counts.suppressed, *others)
+    return _opening(told, *others)
 
 
 def drifted(found: Drift) -> Opening:
@@ -93,18 +98,14 @@ def missing(found: Drift) -> str:
     return "Everybody who is declared was found on their list."
 
 
-def again_parts(released: int, shortened: int) -> str:
+def again_parts(again: Again) -> str:
     """Say how those may be called or mailed again."""
-    if not released and not shortened:
+    if again.nobody:
         return "Nobody is released, and nobody is protected for less time."
-    return f"{released:,} released, {shortened:,} protected for less time."
-
-
-def whole_list_ends(listed: ListPlan) -> Iterable[str]:
-    """Yield the new end of a list whose own end moves closer: all that are on it go with it."""
-    for action in listed.actions:
-        if isinstance(action, UpdateList):
-            yield from (change.new or "" for change in action.changes if change.shortens)
+    told = [f"{_whole(again)}."] if again.endings or again.unclear else []
+    if again.alone:
+        told.append(f"{again.released:,} released, {again.shortened:,} protected for less time.")
+    return " ".join(told)
 
 
 def age(as_of: datetime | None, now: datetime) -> str:
@@ -125,6 +126,23 @@ def span(limit: str | None) -> str:
 def day(moment: datetime) -> str:
     """Spell a time for people: ``23 November 2026, 10:15 UTC``."""
     return f"{moment.day} {moment:%B %Y, %H:%M} UTC"
+
+
+def _with_lists(again: Again, protected: int, *others: str) -> Opening:
+    """Say first that whole lists end, and then who else may be called or mailed again."""
+    alone = _again(again.alone) if again.alone else ""
+    return _opening(_whole(again), alone, _protected(protected), *others)
+
+
+def _whole(again: Again) -> str:
+    if not again.endings:
+        return f"The own end of {plural(len(again.unclear), 'list')} was changed"
+    if len(again.endings) == 1:
+        (one,) = again.endings
+        people = plural(one.contacts, "person", "people")
+        return f"The whole list {one.key} ends earlier, with its {people}"
+    people = plural(sum(each.contacts for each in again.endings), "person", "people")
+    return f"{len(again.endings):,} whole lists end earlier, with their {people}"
 
 
 def _again(count: int) -> str:

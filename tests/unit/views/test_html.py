@@ -15,6 +15,7 @@ from view_nouns import (
     NOW,
     REJECTED,
     RELEASES,
+    gap,
     list_drift,
     list_plan,
     outcome,
@@ -44,12 +45,13 @@ from reconciler.model import (
     Origin,
     Overrides,
     Plan,
+    Settings,
     Shorten,
     Status,
     Suppress,
     UpdateList,
 )
-from reconciler.views import html, human
+from reconciler.views import counting, html, human
 from reconciler.views.page import pictures, words
 
 PAGES: dict[str, Callable[[], str]] = {
@@ -244,7 +246,10 @@ def test_a_list_that_ends_earlier_as_a_whole_is_loud() -> None:
 
     text = Reading(html.plan(plan(listed))).text
 
-    assert "1 whole list ends earlier." in text
+    assert (
+        "The whole list us-dnc ends earlier, with its 10,421 people. Nobody is newly protected."
+        in text
+    )
     assert (
         "The whole list us-dnc ends earlier , on 2027-01-01T00:00:00Z : all 10,421 who are on it"
     ) in text
@@ -414,6 +419,88 @@ def test_nobody_missing_is_not_all_clear_where_a_list_was_not_read() -> None:
 def test_the_first_sentence_of_a_plan(made: Plan, expected: str) -> None:
     """Whoever is shortened counts among those who may be called again."""
     assert expected == words.planned(made).first
+
+
+_ENDING = UpdateList(changes=(Change(field="suppressUntil", old=None, new="2027-01-01T00:00:00Z"),))
+_KEPT = UpdateList(changes=(Change(field="suppressUntil", old="2026-11-24T10:15:00Z", new=None),))
+_ENDED = outcome("", action="UpdateList", batch=0, rows=0, taken=0, detail="suppressUntil")
+
+
+def test_a_receipt_says_first_that_a_whole_list_was_cut_short() -> None:
+    """Nobody is released, and yet everybody on it may be called again from then."""
+    made = plan(list_plan(actions=(_ENDING,)))
+
+    read = Reading(html.receipt(receipt(_ENDED), made=made))
+
+    (heading,) = [data for tag, data in read.texts if tag == "h1"]
+    assert "The whole list us-dnc ends earlier, with its 10,421 people." == heading
+    assert "May be called or mailed again 10,421 The whole list us-dnc ends earlier" in read.text
+    assert "Nobody may be called" not in read.text
+
+
+@pytest.mark.parametrize("status", [Status.WITHHELD, Status.FAILED])
+def test_a_list_that_was_not_cut_short_is_not_counted(status: Status) -> None:
+    """A plan is no deed."""
+    made = plan(list_plan(actions=(_ENDING,)))
+
+    opening = words.applied(receipt(replace(_ENDED, status=status)), made)
+
+    assert f"{NOBODY}, nobody is newly protected." == opening.first
+
+
+def test_a_receipt_alone_does_not_call_a_moved_end_all_clear() -> None:
+    """Without its plan nobody knows which way the end moved."""
+    text = Reading(html.receipt(receipt(_ENDED))).text
+
+    assert "The own end of 1 list was changed." in text
+    assert NOBODY not in text
+
+
+def test_whoever_leaves_a_list_that_ends_earlier_counts_once() -> None:
+    """All of one list, and those who are released from another."""
+    whole = replace(LETTING_GO, key="us-all", actions=(_ENDING, *LETTING_GO.actions[3:]))
+    made = plan(whole, LETTING_GO)
+
+    text = Reading(html.plan(made)).text
+
+    assert (
+        "The whole list us-all ends earlier, with its 10,421 people. "
+        "6 people may be called or mailed again, 120 are newly protected, 7 are "
+        "protected for longer or for another reason."
+    ) in text
+    assert (
+        "May be called or mailed again 10,424 The whole list us-all ends earlier, with its 10,421 "
+        "people. 4 released, 2 protected for less time."
+    ) in text
+
+
+def test_several_lists_that_end_earlier_are_summed_up() -> None:
+    """Each of them stands further down."""
+    made = plan(
+        *(list_plan(key=key, actions=(_ENDING,), size_before=20) for key in ("us-a", "us-b"))
+    )
+
+    assert "2 whole lists end earlier, with their 40 people." == words.planned(made).first
+
+
+def test_a_time_line_knows_that_a_list_is_to_end() -> None:
+    """Whoever has no end of their own, or a later one, comes off with the list."""
+    ends = Ends(days={"2026-11-30": 3, "2027-05-01": 4}, later=5, endless=6)
+    held = gap(ends=ends)
+    soon = Settings(name="US", description=None, suppress_until=NOW + timedelta(days=1))
+    lists = (
+        list_plan(gap=held, actions=(_ENDING,)),
+        list_plan(gap=held, observed=soon),
+        list_plan(gap=held, observed=soon, actions=(_KEPT,)),
+    )
+
+    told = [counting.ends(each, as_of=NOW) for each in lists]
+
+    assert [
+        Ends(days={"2026-11-30": 3, "2027-01-01": 15}),
+        Ends(days={"2026-11-24": 18}),
+        ends,
+    ] == told
 
 
 def test_a_time_line_has_a_year_of_months() -> None:

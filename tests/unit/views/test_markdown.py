@@ -33,6 +33,7 @@ from reconciler.model import (
     Policy,
     Release,
     Settings,
+    UpdateList,
     WebhookResult,
 )
 from reconciler.views import markdown
@@ -159,6 +160,22 @@ def test_whoever_is_let_go_stands_on_top_with_the_reason() -> None:
         "p•••@acme.example` | specs/us-dnc.yaml:14 |"
     ) in told
     assert told.index("who asked") < told.index("surplus kept |")
+
+
+def test_a_receipt_names_the_list_that_was_cut_short_and_its_settings() -> None:
+    """It is never all clear then, with or without the plan that was carried out."""
+    change = Change(field="suppressUntil", old=None, new="2027-01-01T00:00:00Z")
+    made = plan(list_plan(actions=(UpdateList(changes=(change,)),)))
+    done = receipt(outcome("", action="UpdateList", batch=0, taken=0, detail="suppressUntil"))
+
+    told = markdown.receipt(done, made=made)
+
+    sentence = "The whole list us-dnc ends earlier, with its 10,421 contacts."
+    assert sentence in told
+    assert sentence in markdown.plan(made)
+    assert "- **us-dnc**: suppressUntil: never -> 2027-01-01T00:00:00Z" in told
+    assert "The own end of the list us-dnc was changed." in markdown.receipt(done)
+    assert "Nobody" not in told + markdown.receipt(done) + markdown.plan(made)
 
 
 def test_a_feed_that_is_too_old_is_not_folded_away() -> None:

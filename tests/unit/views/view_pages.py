@@ -228,7 +228,12 @@ HOSTILE_PLAN: Final = plan(
         key=HOSTILE,
         tenant=HOSTILE,
         actions=(
-            UpdateList(changes=(Change(field="name", old=HOSTILE, new=HOSTILE),)),
+            UpdateList(
+                changes=(
+                    Change(field="name", old=HOSTILE, new=HOSTILE),
+                    Change(field="suppressUntil", old=None, new="2027-01-01T00:00:00Z"),
+                )
+            ),
             *LETTING_GO.actions[1:],
         ),
         notes=(HOSTILE,),
