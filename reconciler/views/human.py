@@ -405,7 +405,7 @@ def _list_drift(listed: ListDrift, as_of: datetime) -> Iterator[Text]:
 
 def _graded(text: str, way: Way, listed: ListDrift) -> str:
     """Put behind a direction's count how bad it is, and who made it so."""
-    origin = wording.origin(listed.origins.get(way, Origin()))
+    origin = wording.origin(listed.origins.get(way, Origin()), way)
     return f"{text} ({SEVERITIES[way]})" + (f": {origin}" if origin else "")
 
 

@@ -30,6 +30,7 @@ from reconciler.model import (
     RejectedContact,
     Sample,
     Settings,
+    Way,
 )
 from reconciler.times import zulu
 from reconciler.views import counting
@@ -223,10 +224,21 @@ def policy(bounds: Policy, *, as_of: datetime) -> str:
     return f"{', '.join(told)} ({where})"
 
 
-def origin(made: Origin) -> str:
-    """Say who made contacts differ; empty where nobody asked."""
+_PENDING: Final[Mapping[Way, str]] = MappingProxyType(
+    {
+        "missing": "pending (the spec changed, or the last apply left it undone)",
+        "differ": "pending (the spec changed, or the last apply left it undone)",
+        "surplus": "no longer declared, or with a release to come",
+        "longer": "declared otherwise by now",
+    }
+)
+"""What it means that our side made contacts differ: who is kept is not about to go."""
+
+
+def origin(made: Origin, way: Way = "missing") -> str:
+    """Say who made contacts differ in one direction; empty where nobody asked."""
     told = {
-        "pending (the spec changed, or the last apply left it undone)": made.pending,
+        _PENDING[way]: made.pending,
         "outside (the service changed)": made.outside,
         "of unknown origin": made.unknown,
     }

@@ -124,7 +124,7 @@ def _directions(found: Drift, counts: counting.Drifted) -> Iterator[Direction]:
             symbol=symbol,
             title=title,
             tone=tone,
-            origin=wording.origin(origins[word]),
+            origin=wording.origin(origins[word], word),
             bar=pictures.bar(word, totals[word], longest),
             bars=pictures.bars(by_list, others="all other lists"),
         )
