@@ -19,6 +19,8 @@ from typing import Any, NoReturn
 from urllib.parse import parse_qs, urlsplit
 
 BOT = "github-actions[bot]"
+BOT_ID = 41
+"""Of the user whose token it is, at GitLab."""
 FIRST = re.compile(
     r'\.\[\] \| select\(\.user\.login == "(?P<login>[^"]+)"\)'
     r' \| select\(\.body \| startswith\("(?P<head>[^"]+)"\)\) \| \.id'
@@ -96,6 +98,10 @@ def gh_api(args: Sequence[str]) -> None:
         case "GET", ["repos", _, _, "commits", branch] if asked.jq == ".sha":
             may("contents", "read")
             say(head(held, branch))
+        case "GET", ["repos", _, _, "environments", name] if asked.jq == ".protection_rules[].type":
+            may("actions", "read")
+            for rule in held["environments"].get(name) or refuse("404"):
+                say(rule)
         case "GET", ["repos", _, _, "issues", number, "comments"]:
             may("pull-requests", "read")
             list_comments(held, number, asked.jq)
@@ -217,8 +223,17 @@ def curl(args: Sequence[str]) -> None:
     held = read()
     query = {name: values[0] for name, values in parse_qs(url.query).items()}
     data = dict(map(posted, asked.data_urlencode))
-    say(json.dumps(gitlab(held, asked.request, url.path.split("/")[4:], query, data)))
+    path = url.path.split("/")[3:]
+    user = {"id": BOT_ID}
+    made = user if path == ["user"] else gitlab(held, asked.request, path[1:], query, data)
+    say(json.dumps(made, separators=(",", ":")))
     write(held)
+
+
+def noted(comment: dict[str, Any]) -> dict[str, Any]:
+    """Return a comment as GitLab tells it."""
+    author = BOT_ID if comment["user"]["login"] == BOT else BOT_ID + 1
+    return {"id": comment["id"], "body": comment["body"], "author": {"id": author}}
 
 
 def posted(text: str) -> tuple[str, str]:
@@ -237,9 +252,12 @@ def gitlab(
     """Return what is answered; ``path`` begins behind ``/api/v4/projects``."""
     match method, [*path]:
         case "GET", [_, "merge_requests", number, "notes"]:
-            return [each for each in held["comments"] if each["number"] == number]
+            found = [noted(each) for each in held["comments"] if each["number"] == number]
+            first = (int(query["page"]) - 1) * int(query["per_page"])
+            return found[first : first + int(query["per_page"])]
         case "POST", [_, "merge_requests", number, "notes"]:
-            held["comments"].append(new(held, number=number, body=data["body"]))
+            user = {"login": BOT}
+            held["comments"].append(new(held, number=number, user=user, body=data["body"]))
         case "PUT", [_, "merge_requests", _, "notes", id_]:
             (one,) = [each for each in held["comments"] if each["id"] == int(id_)]
             one["body"] = data["body"]

@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import yaml
@@ -94,6 +95,7 @@ class CodeHost:
         self._keep(
             {"last": 100, "origin": str(self.origin), "comments": [], "issues": []}
             | {"labels": [], "installed": []}
+            | {"environments": {"suppression-release": ["required_reviewers", "branch_policy"]}}
         )
 
     # ------------------------------------------------------------ what it holds
@@ -115,6 +117,10 @@ class CodeHost:
         made = {"id": held["last"], "number": str(number), "user": user, "body": body}
         held["comments"].append(made)
         self._keep(held)
+
+    def unreviewed(self, *rules: str) -> None:
+        """Have the environment of releases keep these rules alone; without one, it is missing."""
+        self._keep(self.held | {"environments": {"suppression-release": rules} if rules else {}})
 
     def issue(self, body: str, *, label: str) -> None:
         """Have an open issue with a label."""
@@ -142,6 +148,7 @@ class CodeHost:
         branch: str = "main",
         number: int = 0,
         fork: bool = False,
+        first_run: bool = False,
         approve: Callable[[], bool] = lambda: True,
     ) -> Ran:
         """Run a GitHub workflow.
@@ -152,6 +159,7 @@ class CodeHost:
             branch: the branch that was pushed or is proposed.
             number: of the pull request.
             fork: whether the branch is somebody else's: no secrets.
+            first_run: whether whoever starts it by hand says so.
             approve: asked where a job has an environment.
         """
         self.runs += 1
@@ -160,18 +168,24 @@ class CodeHost:
         assert event in flow[True], f"not for {event}"
         base = {
             "github": {
+                "event_name": event,
                 "repository": REPOSITORY,
                 "ref_name": branch,
                 "sha": self.head(branch),
                 "run_id": str(self.runs),
                 "run_attempt": "1",
-                "event": {
+                "event": {  # one of a schedule names no repository
+                    "repository": {} if event == "schedule" else {"default_branch": "main"},
                     "pull_request": {
                         "number": str(number),
-                        "head": {"repo": {"full_name": "else/fork" if fork else REPOSITORY}},
-                    }
+                        "head": {
+                            "repo": {"full_name": "else/fork" if fork else REPOSITORY},
+                            "sha": self.head(branch),
+                        },
+                    },
                 },
             },
+            "inputs": {"first_run": "true"} if first_run else {},
             "secrets": {} if fork else self.secrets,
         }
         ran = Ran(jobs={}, artifacts=self.folder / f"artifacts-{self.runs}")
@@ -194,6 +208,7 @@ class CodeHost:
         branch: str = "main",
         number: int = 0,
         source: str = "push",
+        given: Mapping[str, str] = MappingProxyType({}),
     ) -> Job:
         """Run one job of a GitLab pipeline, without judging its rules, and return how it ended.
 
@@ -203,6 +218,7 @@ class CodeHost:
             branch: the branch that is checked out.
             number: of the merge request.
             source: what started the pipeline.
+            given: variables of whoever started it by hand.
         """
         self.runs += 1
         flow = yaml.safe_load(text)
@@ -225,6 +241,7 @@ class CodeHost:
             "CI_COMMIT_BRANCH": branch,
             "CI_COMMIT_SHA": self.head(branch),
             "CI_PIPELINE_SOURCE": source,
+            **given,
         }
         script = "\n".join([*made["before_script"], *made["script"]])
         ended = shell(script, cwd=place, environment=environment)
@@ -355,7 +372,8 @@ class _GitHubJob:
         )
         if not kept:
             return given.get("fail-on-cache-miss") != "True"
-        shutil.copytree(kept[-1], self.place, dirs_exist_ok=True)
+        if given.get("lookup-only") != "True":
+            shutil.copytree(kept[-1], self.place, dirs_exist_ok=True)
         outputs["cache-matched-key"] = kept[-1].name
         return True
 
@@ -387,11 +405,15 @@ def value(expression: str, context: Mapping[str, Any]) -> str:
 def holds(condition: str, context: Mapping[str, Any], so_far: str = "success") -> bool:
     """Tell whether an ``if`` holds; one that names no status wants success."""
     placed = _PLACED.fullmatch(condition)
-    parts = (placed[1] if placed else condition).split(" && ")
+    either = [part.split(" && ") for part in (placed[1] if placed else condition).split(" || ")]
     status = {"always()": True, "!cancelled()": True, "success()": so_far == "success"}
-    if not any(part in status for part in parts):
-        parts.append("success()")
-    return all(status[part] if part in status else _equal(part, context) for part in parts)
+    told = {
+        part: status[part] if part in status else _equal(part, context)
+        for parts in either
+        for part in parts
+    }
+    wanted = status["success()"] or not {*status}.isdisjoint(told)
+    return wanted and any(all(told[part] for part in parts) for parts in either)
 
 
 def _equal(part: str, context: Mapping[str, Any]) -> bool:

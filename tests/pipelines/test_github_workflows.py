@@ -44,16 +44,19 @@ def test_a_pull_request_has_one_comment_that_is_edited_in_place(site: Site) -> N
 
 def test_what_is_wrong_stands_at_its_line_and_nothing_is_planned(site: Site) -> None:
     """A fork's pull request is validated too; it gets no secrets, so it is never planned."""
-    site.propose("  contacts: [{phone: 1}]\n", branch="edit")
+    invalid = site.propose("  contacts: [{phone: 1}]\n", branch="edit")
 
     wrong = site.host.github(PULL_REQUEST, event="pull_request", branch="edit", number=7)
     site.propose(BLOCKS, branch="edit")
     fork = site.host.github(PULL_REQUEST, event="pull_request", branch="edit", number=8, fork=True)
 
-    assert {"validate": "failure", "plan": "skipped"} == wrong.results
+    assert {"validate": "failure", "plan": "failure"} == wrong.results
     assert f"::error file={SPEC},line=" in wrong.log
     assert {"validate": "success", "plan": "skipped"} == fork.results
-    assert [] == site.host.comments(7) + site.host.comments(8)
+    (comment,) = site.host.comments(7) + site.host.comments(8)
+    assert "There is no plan: the specs are not valid" in comment
+    assert comment.endswith(f"\nOf commit {invalid}.\n")
+    assert "Plan" not in wrong.jobs["plan"].steps
 
 
 @pytest.mark.scale
@@ -94,14 +97,13 @@ def test_after_a_merge_suppressions_wait_for_nobody_and_releases_for_an_approval
         return True
 
     site.propose(RELEASES)
-    ran = site.host.github(MAIN, event="push", approve=approve)
+    ran = site.host.github(MAIN, event="workflow_dispatch", first_run=True, approve=approve)
 
     assert {"suppress": "success", "approve": "success", "release": "success"} == ran.results
     assert [{*HELD, NEW}] == seen
     assert "1 to release" in ran.jobs["suppress"].summary
     assert "1 released" in ran.artifact("suppression-release-receipt", "receipt.md")
     assert "1 suppressed" in ran.artifact("suppression-receipt", "receipt.md")
-    assert "No ledger of an earlier run was found" in ran.log
     assert [] == leaks(site)
 
 
@@ -114,7 +116,9 @@ def test_without_an_approval_or_with_a_newer_commit_nobody_is_let_go(site: Site)
         commit(site.host.origin, {"README.md": "later\n"}, "Later")
         return True
 
-    waiting = site.host.github(MAIN, event="push", approve=lambda: False)
+    waiting = site.host.github(
+        MAIN, event="workflow_dispatch", first_run=True, approve=lambda: False
+    )
     stale = site.host.github(MAIN, event="push", approve=overtaken)
 
     assert {"suppress": "success", "approve": "waiting", "release": "skipped"} == waiting.results
@@ -128,7 +132,7 @@ def test_without_an_approval_or_with_a_newer_commit_nobody_is_let_go(site: Site)
 def test_a_release_is_spent_once_across_machines(site: Site) -> None:
     """The ledger goes from run to run: whoever opts out again stays blocked."""
     site.propose(RELEASES)
-    first = site.host.github(MAIN, event="push")
+    first = site.host.github(MAIN, event="workflow_dispatch", first_run=True)
     site.work.have((HELD[0], "CUSTOMER_REQUEST", None))
     again = site.host.github(MAIN, event="workflow_dispatch")
 
@@ -158,7 +162,7 @@ def test_drift_is_told_in_one_issue_that_is_closed_when_it_is_gone(site: Site) -
 
 @pytest.mark.scale
 def test_drift_that_could_not_be_looked_for_fails(site: Site) -> None:
-    """And leaves the issue as it is: what it says may still be so."""
+    """And leaves the issue open, which says now what could not be read."""
     site.propose(BLOCKS)
     site.host.github(DRIFT, event="schedule")
     (before,) = site.host.held["issues"]
@@ -168,4 +172,39 @@ def test_drift_that_could_not_be_looked_for_fails(site: Site) -> None:
 
     assert "failure" == ran.jobs["drift"].result
     assert (True, ["suppression-drift"]) == (before["open"], before["labels"])
-    assert [before] == site.host.held["issues"]
+    (after,) = site.host.held["issues"]
+    assert (True, ran.artifact("suppression-drift", "drift.md")) == (after["open"], after["body"])
+
+
+@pytest.mark.scale
+def test_without_a_ledger_people_are_suppressed_and_nobody_is_let_go(site: Site) -> None:
+    """Nothing begins a ledger but a person who says so; every night says again that it is lost."""
+    site.propose(RELEASES)
+
+    lost = [site.host.github(MAIN, event=event) for event in ("push", "schedule")]
+    begun = site.host.github(MAIN, event="workflow_dispatch", first_run=True)
+
+    assert [{"suppress": "success", "approve": "skipped", "release": "skipped"}] * 2 == [
+        each.results for each in lost
+    ]
+    assert all("::error title=reconciler::No ledger" in each.log for each in lost)
+    assert all(each.artifacts.joinpath("suppression-evidence").is_dir() for each in lost)
+    assert "success" == begun.jobs["release"].result
+    assert {*HELD[1:], NEW} == {one for one, (_, end) in site.work.held().items() if end is None}
+
+
+@pytest.mark.scale
+@pytest.mark.parametrize("rules", [(), ("wait_timer",)])
+def test_without_reviewers_no_release_is_offered(site: Site, rules: tuple[str, ...]) -> None:
+    """Suppressions are in place all the same; from another branch nothing is done."""
+    site.host.unreviewed(*rules)
+    site.propose(RELEASES)
+    site.propose(RELEASES + "# later\n", branch="edit")
+
+    ran = site.host.github(MAIN, event="workflow_dispatch", first_run=True)
+    other = site.host.github(MAIN, event="workflow_dispatch", branch="edit", first_run=True)
+
+    assert {"suppress": "failure", "approve": "skipped", "release": "skipped"} == ran.results
+    assert "has no required reviewers" in ran.jobs["suppress"].summary
+    assert {"skipped"} == {*other.results.values()}
+    assert {*HELD, NEW} == {*site.work.held()}

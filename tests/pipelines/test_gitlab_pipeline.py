@@ -24,15 +24,17 @@ def site(tmp_path: Path) -> Iterator[Site]:
 
 def test_a_merge_request_has_one_note_that_is_edited_in_place(site: Site) -> None:
     """It tells the plan of the newest commit, beside what others write."""
-    site.host.comment(7, "looks good", by="stranger")
+    for _ in range(100):
+        site.host.comment(7, "<!-- reconciler:plan -->\nnot ours", by="stranger")
     site.host.comment(7, "<!-- reconciler:plan -->\nof the commit before")
     site.propose(BLOCKS, branch="edit")
 
     ran = site.host.gitlab(PIPELINE, "suppression plan", branch="edit", number=7)
 
-    (theirs, ours) = site.host.comments(7)
+    (*theirs, ours) = site.host.comments(7)
     assert ("success", "0") == (ran.result, ran.outputs["code"]), ran.log
-    assert "looks good" == theirs
+    assert ["<!-- reconciler:plan -->\nnot ours"] * 100 == theirs
+    assert ours.endswith(f"\nOf commit {site.host.head('edit')}.\n")
     assert ours.startswith("<!-- reconciler:plan -->\n")
     assert "1 to suppress" in ours
     assert {*HELD} == {*site.work.held()}
@@ -57,16 +59,22 @@ def test_suppressions_wait_for_nobody_and_releases_for_a_click(site: Site) -> No
     """The second job applies the first one's plan, of the newest commit alone."""
     site.propose(RELEASES)
 
-    suppressed = site.host.gitlab(PIPELINE, "suppression suppress")
+    lost = site.host.gitlab(PIPELINE, "suppression suppress")
+    refused = site.host.gitlab(PIPELINE, "suppression release")
+    suppressed = site.host.gitlab(
+        PIPELINE, "suppression suppress", source="web", given={"SUPPRESSION_FIRST_RUN": "true"}
+    )
     between = {*site.work.held()}
     released = site.host.gitlab(PIPELINE, "suppression release")
     commit(site.host.origin, {"README.md": "later\n"}, "Later")
     again = site.host.gitlab(PIPELINE, "suppression suppress")
 
-    assert ["success"] * 3 == [each.result for each in (suppressed, released, again)]
+    assert ["success"] * 3 == [each.result for each in (lost, released, again)]
+    assert ("success", "failure") == (suppressed.result, refused.result)
     assert {*HELD, NEW} == between
     assert "1 released" in released.log
-    assert "No ledger of an earlier run was found" in suppressed.log
+    assert "No ledger of an earlier run was found" in lost.log
+    assert "without it nobody is let go" in refused.log
     assert "No ledger of an earlier run was found" not in again.log
     assert "No changes" in again.log
 

@@ -114,20 +114,32 @@ def test_nothing_that_holds_addresses_is_kept(name: str) -> None:
     }
 
 
-def test_two_applies_never_run_at_once() -> None:
-    """All jobs that write share one group; the one that waits for a person is outside of it."""
+def test_two_applies_of_a_kind_never_run_at_once() -> None:
+    """Nor does a release that waits drop a suppression that waits: each has a group of its own."""
     flow = yaml.safe_load(GITHUB[".github/workflows/suppression-main.yml"])
 
     groups = {name: job.get("concurrency", {}).get("group") for name, job in flow["jobs"].items()}
     gitlab = yaml.safe_load(GITLAB["suppression.gitlab-ci.yml"])
 
-    expected = {"suppress": "suppression-apply", "approve": None, "release": "suppression-apply"}
-    assert expected == groups
+    assert "suppression-suppress" == groups["suppress"]
+    assert (None, "suppression-release") == (groups["approve"], groups["release"])
     assert {"suppression suppress", "suppression release"} == {
         name
         for name, job in gitlab.items()
         if isinstance(job, dict) and job.get("resource_group") == "suppression-apply"
     }
+
+
+def test_a_release_looks_for_a_newer_commit_right_before_it_is_applied() -> None:
+    """It may have waited for its group, or been run again, since it was approved."""
+    jobs = yaml.safe_load(GITHUB[".github/workflows/suppression-main.yml"])["jobs"]
+
+    (approving,) = jobs["approve"]["steps"]
+    last = [step.get("id") for step in jobs["release"]["steps"]].index("apply") - 1
+
+    assert approving["run"] == jobs["release"]["steps"][last]["run"]
+    assert approving["env"] == jobs["release"]["steps"][last]["env"]
+    assert "exit 5" in approving["run"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
