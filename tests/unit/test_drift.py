@@ -19,7 +19,7 @@ from builders import (
     place,
     remote,
 )
-from reconciler.drift import Trace, changes, report, values
+from reconciler.drift import Trace, changes, report, unnamed, values
 from reconciler.model import (
     UNMANAGED,
     Change,
@@ -256,3 +256,13 @@ def test_a_list_that_could_not_be_read_is_a_failure_and_no_drift() -> None:
 def test_a_remote_list_is_named_as_the_service_names_it() -> None:
     """The builder's list holds no end of its own."""
     assert values(remote().settings)["suppressUntil"] is None
+
+
+def test_evidence_holds_a_lists_own_texts_without_an_address() -> None:
+    """Whoever named a list may have named it after somebody; what is unmanaged stays so."""
+    named = Settings(name="Opt-outs of ann@example.com", description=None)
+
+    told = unnamed(named)
+
+    assert ("Opt-outs of a•••@example.com", None) == (told.name, told.description)
+    assert UNMANAGED is unnamed(Settings(name="US")).description

@@ -1,5 +1,6 @@
 """What nouns say of themselves, beyond the fields they hold."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -16,6 +17,8 @@ from reconciler.model import (
     Direction,
     Ends,
     Feed,
+    HeldContact,
+    ListExplanation,
     ListPlan,
     Op,
     Overrides,
@@ -199,3 +202,17 @@ def test_contacts_end_with_their_list_at_the_latest(end: timedelta | None, expec
     held = Ends(days={"2026-11-30": 1, "2026-12-09": 2}, later=4, endless=8)
 
     assert expected == held.until(None if end is None else as_of + end, as_of=as_of)
+
+
+def test_an_explanation_knows_who_is_wanted_and_who_is_suppressed() -> None:
+    """By what counts and has not lapsed, and by what the service holds; doubt is never silence."""
+    held = HeldContact(
+        spelling="+1•••", as_normalised=True, reason=None, until=None, suppresses=True
+    )
+    empty = ListExplanation(key="us-dnc", tenant="acme", address="+1•••")
+    doubted = replace(empty, doubt="it could not be read")
+    there = replace(empty, held=(held,))
+
+    assert (False, False, True) == (empty.wanted, empty.suppressed, empty.silent)
+    assert not doubted.silent
+    assert (False, True, False) == (there.wanted, there.suppressed, there.silent)

@@ -35,6 +35,7 @@ from reconciler.model import (
     Failure,
     Feed,
     Freeze,
+    Ground,
     ListPlan,
     Op,
     Overrides,
@@ -42,6 +43,7 @@ from reconciler.model import (
     Policy,
     Problem,
     Release,
+    ReleaseSpec,
     RemoteList,
     Sample,
     Settings,
@@ -525,3 +527,28 @@ def test_who_is_not_let_go_after_all_is_surplus_that_is_kept() -> None:
     )
 
     assert (5, 2) == (refused, open_)
+
+
+def test_a_ground_says_what_its_declaration_says() -> None:
+    """Ticket and requester of a declared release, masked; of ownership where the list stands."""
+    asked = ReleaseSpec(
+        place=place(line=14),
+        email="ann@example.com",
+        phone=None,
+        basis="re-consent",
+        ticket="LEGAL-1",
+        requested_by="ann@example.com",
+        requested_at=PAST,
+    )
+    declared = Ground(
+        op=Op.RELEASE, basis="re-consent", contacts=1, source=asked.place.path, line=14
+    )
+    owned = Ground(op=Op.SHORTEN, basis="the CRM decides", contacts=2)
+    seen = gap(parts={Op.RELEASE: 1}, grounds=(declared, owned))
+    wanted = desired_list(spec=list_spec(releases=(asked,)))
+
+    (made,) = plan(desired(wanted), observed(observed_list(gap=seen)), policy=OPEN, as_of=NOW).lists
+
+    told = replace(declared, ticket="LEGAL-1", requested_by="a•••@example.com")
+    assert (told,) == made.grounds
+    assert (replace(owned, source=place().path, line=place().line),) == made.held_back
