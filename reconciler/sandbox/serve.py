@@ -109,18 +109,22 @@ def _listening(made: WSGIApplication, host: str, port: int) -> Iterator[_Door]:
         raise SettingError(f"cannot listen on {address}, port {port}: {error}") from error
     shown = f"[{address}]" if ":" in address else address
 
-    def close() -> None:
-        wasyncore.close_all(sockets, ignore_all=True)
+    left: dict[int, Any] = {}
+
+    def leave() -> None:  # whoever pulls the trigger may still write to it: nothing is closed yet
+        left.update(sockets)
+        sockets.clear()
 
     try:
         yield _Door(
             url=f"http://{shown}:{server.effective_port}",
             run=server.run,
-            stop=lambda: server.trigger.pull_trigger(close),
+            stop=lambda: server.trigger.pull_trigger(leave),
         )
     finally:
         server.task_dispatcher.shutdown()
-        close()
+        for still_open in (left, sockets):
+            wasyncore.close_all(still_open, ignore_all=True)
 
 
 def _loopback(host: str) -> str:
