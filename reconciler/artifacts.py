@@ -12,7 +12,7 @@ import re
 import secrets
 import subprocess
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
@@ -29,8 +29,13 @@ from reconciler.errors import EvidenceError
 from reconciler.masking import INVISIBLE, scrub
 from reconciler.metrics import Meter
 from reconciler.model import Action, Change, RowAction, Settings, Table
+from reconciler.store import NameTakenError, Store
 from reconciler.times import zulu
 
+RUNS: Final = "runs"
+"""The folder of all runs, in the state directory and in the store."""
+_TABLES: Final = "tables"
+"""The folder of a run with addresses in it, which never leaves this machine."""
 _KINDS: Final = (*get_args(Action), *get_args(RowAction))
 _MOMENT: Final = "%Y%m%dT%H%M%SZ"
 _UNSEEN: Final = re.compile(f"(?!\\n)[{INVISIBLE}]")
@@ -41,10 +46,6 @@ _CI: Final = {
 }
 
 
-class NameTakenError(EvidenceError):
-    """A file of that name is there already."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """One run: its name, its folder, the engine and the clock it uses, the way to stop it."""
@@ -52,6 +53,9 @@ class Run:
     id: str
     command: str
     state: Path
+    """The state directory of this machine."""
+    store: Store
+    """Where evidence outlives the run, and perhaps the machine."""
     started: datetime
     engine: Engine
     meter: Meter
@@ -67,7 +71,7 @@ class Run:
     @property
     def folder(self) -> Path:
         """Where this run's artifacts stand."""
-        return self.state / "runs" / self.id
+        return self.state / RUNS / self.id
 
     @property
     def cache(self) -> Path:
@@ -94,7 +98,20 @@ class Run:
 
     def tables(self, key: str) -> Path:
         """Return the folder for one list's tables; made when first asked for."""
-        return private(self.folder / "tables" / key)
+        return private(self.folder / _TABLES / key)
+
+    def evidence(self) -> Sequence[str]:
+        """Return the names, below the run's folder, of all its artifacts that name nobody."""
+        return [name for name in named(self.folder) if not name.startswith(f"{_TABLES}/")]
+
+    def keep(self) -> None:
+        """Put what is evidence of this run into the store; its tables stay on this machine.
+
+        Raises:
+            EvidenceError: the store cannot be written.
+        """
+        for name in self.evidence():
+            self.store.keep(kept(self.id, name), self.folder / name)
 
     def write(self, name: str, content: object) -> Path:
         """Write one artifact: bytes as they are, anything else as JSON.
@@ -104,6 +121,18 @@ class Run:
         """
         data = content if isinstance(content, bytes) else dumps(content)
         return write_once(private(self.folder) / name, data)
+
+
+def kept(run: str, name: str) -> str:
+    """Return the name in the store of an artifact of a run."""
+    return f"{RUNS}/{run}/{name}"
+
+
+def named(folder: Path) -> Sequence[str]:
+    """Return the names of all whole files below a run's folder, sorted."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    names = (path.relative_to(folder).as_posix() for path in found)
+    return sorted(name for name in names if not disk.DRAFT.fullmatch(name.rpartition("/")[2]))
 
 
 def new_id(now: datetime) -> str:

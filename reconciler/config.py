@@ -20,7 +20,16 @@ from reconciler.masking import printable
 STATE: Final = ".reconciler"
 _SECRET: Final = 1 << 16
 """Bytes of a file that holds a secret, at most."""
-_OURS: Final = ("runs", "ledger", "cache", "locks", "spill", "pseudonym.key", "sandbox.db")
+_OURS: Final = (
+    "runs",
+    "ledger",
+    "head.json",
+    "cache",
+    "locks",
+    "spill",
+    "pseudonym.key",
+    "sandbox.db",
+)
 """What stands in a state directory."""
 _OTHERS: Final = 0o077
 """The rights of everybody but the owner."""
@@ -36,6 +45,8 @@ class Installation:
     """Where this installation keeps its state and how much memory the engine may take."""
 
     state: Path
+    store: str = ""
+    """A folder or a bucket's URL for what outlives a run; empty for the state directory."""
     pseudonym_key: str = ""
     """A reference (``env:``, ``file:``); empty for the key below the state directory."""
     memory: str = "1GB"
@@ -67,6 +78,7 @@ def installation(root: Path, *, state: Path | None = None) -> Installation:
         ) from error
     return Installation(
         state=folder,
+        store=os.environ.get("RECONCILER_STORE", ""),
         pseudonym_key=os.environ.get("RECONCILER_PSEUDONYM_KEY", ""),
         memory=_enough(memory) if memory else "1GB",
         spill=Path(spill).absolute() if spill else None,

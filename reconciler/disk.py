@@ -8,6 +8,7 @@ error: what a failure means is the caller's to say.
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -50,6 +51,17 @@ def replace(path: Path, data: bytes) -> None:
     with draft(path) as held:
         _write(held, data)
         adopt(held, path)
+
+
+def copy(path: Path, into: Path) -> None:
+    """Put a copy of a file in place whole, also where there is one of that name.
+
+    Raises:
+        OSError: it cannot be read or written.
+    """
+    with draft(into) as held:
+        shutil.copyfile(path, held)
+        adopt(held, into)
 
 
 @contextmanager

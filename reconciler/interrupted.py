@@ -16,8 +16,9 @@ from typing import Any, Final
 import orjson
 
 from reconciler import disk, journal, ledger, locks
-from reconciler.artifacts import NameTakenError, Run
+from reconciler.artifacts import RUNS, Run
 from reconciler.errors import EvidenceError
+from reconciler.store import NameTakenError
 from reconciler.times import parse_time
 
 OUTCOME: Final = "interrupted"
@@ -33,8 +34,8 @@ def settle(run: Run) -> None:
         EvidenceError: the state cannot be read or written.
     """
     with locks.counted(run.state / "locks") as living:
-        told = ledger.past(run.state).ended
-        for folder in sorted((run.state / "runs").iterdir()):
+        told = ledger.past(run.store).ended
+        for folder in sorted((run.state / RUNS).iterdir()):
             if folder.is_dir() and folder.name not in living | told:
                 _settle(folder, run)
         if living == {run.id}:
@@ -89,6 +90,7 @@ def _settle(folder: Path, run: Run) -> None:
                 "settings": remains.settings,
             },
         )
+    dead.keep()
     ledger.append(dead, outcome=OUTCOME, exit_code=None, lists=remains.lists)
     run.tell(f"run {dead.id} ({dead.command}) was interrupted: {_summary(remains)}")
 

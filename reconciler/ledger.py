@@ -1,13 +1,16 @@
 """Evidence across runs: numbered files, each naming the digest of the one before.
 
-A number is taken by creating its file, so two writers cannot take the same one. Each file names
-the digest of every artifact of its run. Refused, failed and interrupted runs stand in it too.
+A number is taken by creating its file, so two writers cannot take the same one. Beside them a
+witness names the newest, so that one taken away from the end is missed. Each file names the
+digest of every artifact of its run. Refused, failed and interrupted runs stand in it too.
 A release stands in it before it is sent and again after it, so that one of which nobody knows
 what became is known as such. It never changes a file, and never holds an address.
 """
 
 import hashlib
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,16 +19,24 @@ from typing import Any, Final
 
 import orjson
 
-from reconciler.artifacts import NameTakenError, Run, dumps, private, write_once
+from reconciler.artifacts import Run, dumps, named
 from reconciler.errors import EvidenceError
 from reconciler.model import RELEASE_AHEAD, Overrides
 from reconciler.regular import sha256
+from reconciler.store import ChangedError, NameTakenError, Store
 from reconciler.times import parse_time
 
-FORMAT: Final = 1
+FORMAT: Final = 2
+"""Of a ledger file. From 2 on a witness names the newest file."""
+FOLDER: Final = "ledger"
+WITNESS: Final = "head.json"
+"""Names the newest file and its digest; stands beside the ledger, and is written anew."""
 _FIRST: Final = "0" * 64
+_NOBODY: Final = (0, _FIRST)
 _TRIES: Final = 100
-_NAMES: Final = "[0-9]" * 8 + ".json"
+_NUMBERED: Final = re.compile(rf"{FOLDER}/(\d{{8}})\.json")
+_WITNESSED: Final = 2
+"""The format from which on there is a witness."""
 _UNDER_WAY: Final = frozenset({"releasing", "released"})
 """Outcomes of lines that a run writes before its last one."""
 
@@ -63,7 +74,7 @@ def append(
         "overrides": overrides,
         "artifacts": _digests(run.folder),
     }
-    return _take_number(private(run.state / "ledger"), content)
+    return _take_number(run.store, content)
 
 
 def releasing(run: Run, keys: Collection[str]) -> int:
@@ -77,7 +88,7 @@ def releasing(run: Run, keys: Collection[str]) -> int:
         EvidenceError: the ledger cannot be written; then nobody may be let go.
     """
     content = {**_head(run, "releasing"), "lists": {}, "spent": [], "doubted": sorted(keys)}
-    return _take_number(private(run.state / "ledger"), content)
+    return _take_number(run.store, content)
 
 
 def released(run: Run, spent: Collection[str], *, kept: Collection[str] = ()) -> int:
@@ -92,7 +103,7 @@ def released(run: Run, spent: Collection[str], *, kept: Collection[str] = ()) ->
         EvidenceError: the ledger cannot be written.
     """
     told = {"lists": {}, "spent": sorted(spent), "kept": sorted(kept)}
-    return _take_number(private(run.state / "ledger"), {**_head(run, "released"), **told})
+    return _take_number(run.store, {**_head(run, "released"), **told})
 
 
 def _head(run: Run, outcome: str) -> dict[str, object]:
@@ -107,17 +118,47 @@ def _head(run: Run, outcome: str) -> dict[str, object]:
     }
 
 
-def _take_number(folder: Path, content: Mapping[str, object]) -> int:
+def _take_number(store: Store, content: Mapping[str, object]) -> int:
     """Write a ledger file under the next number that nobody has."""
+    after = 0
     for _ in range(_TRIES):
-        number, previous = _last(folder)
+        number, previous = _last(store, after)
         held = dumps({"number": number + 1, "previous": previous, **content})
         try:
-            write_once(folder / f"{number + 1:08d}.json", held)
+            store.create(_name(number + 1), held)
         except NameTakenError:
+            after = number
             continue
+        _witness(store, number + 1, held)
         return number + 1
-    raise EvidenceError(f"no free number in {folder}: too many runs end at the same time")
+    raise EvidenceError(f"no free number in {store.place}: too many runs end at the same time")
+
+
+def _witness(store: Store, number: int, data: bytes) -> None:
+    """Let the witness name a file just written, unless it names a newer one already."""
+    told = dumps({"number": number, "digest": hashlib.sha256(data).hexdigest()})
+    for _ in range(_TRIES):
+        with suppress(NameTakenError, ChangedError):
+            held = store.read(WITNESS)
+            if held is None:
+                store.create(WITNESS, told)
+            elif (_witnessed(held.data) or _NOBODY)[0] < number:
+                store.replace(WITNESS, told, seen=held.mark)
+            return
+    raise EvidenceError(f"{WITNESS} in {store.place} cannot be written: too many runs end at once")
+
+
+def _witnessed(data: bytes) -> tuple[int, str] | None:
+    """Return the number and digest a witness names; ``None`` where it cannot be believed."""
+    try:
+        held = orjson.loads(data)
+        return int(held["number"]), str(held["digest"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return None
+
+
+def _name(number: int) -> str:
+    return f"{FOLDER}/{number:08d}.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,14 +189,14 @@ class Past:
         return frozenset(key for key, at in self.sent.items() if now >= at + RELEASE_AHEAD)
 
 
-def past(state: Path, *, key: str = "", since: datetime | None = None) -> Past:
+def past(store: Store, *, key: str = "", since: datetime | None = None) -> Past:
     """Read the whole ledger, checking that it is an unbroken chain.
 
     What can be read counts also where something else cannot: the more releases are known to be
     spent, the better. Those that were written under another pseudonym key cannot be known again.
 
     Args:
-        state: the state directory.
+        store: where the ledger is.
         key: fingerprint of the pseudonym key in use; empty where no release is asked about.
         since: releases that were spent before have run out in any case.
     """
@@ -165,7 +206,7 @@ def past(state: Path, *, key: str = "", since: datetime | None = None) -> Past:
     applied: dict[str, str] = {}
     doubts: list[str] = []
     strange = ""
-    for held in _links(state / "ledger", doubts.append):
+    for held in _links(store, doubts.append):
         spent.update(held["spent"])
         if key and _foreign(held, key, since):
             strange = f"ledger file {held['number']} was written under another pseudonym key"
@@ -195,27 +236,42 @@ def _foreign(held: Mapping[str, Any], key: str, since: datetime | None) -> bool:
     return held["key"] not in ("", key) and recent and bool(held["spent"] or held["doubted"])
 
 
-def _links(folder: Path, doubt: Callable[[str], None]) -> Iterator[Mapping[str, Any]]:
+def _links(store: Store, doubt: Callable[[str], None]) -> Iterator[Mapping[str, Any]]:
     """Yield what each file says, in the order of numbers; ``doubt`` is told what is wrong."""
-    before = _FIRST
-    for number, path in enumerate(sorted(folder.glob(_NAMES)), start=1):
+    before, number, digests = _FIRST, 0, {0: _FIRST}
+    witness = store.read(WITNESS)
+    for number, name in enumerate(_numbered(store), start=1):
+        path = store.fetch(name)
         try:
-            data = path.read_bytes()
+            data = path.read_bytes() if path else b""
             held = _believed(data)
         except (OSError, AttributeError, KeyError, TypeError, ValueError):
-            doubt(f"the ledger file {path} cannot be believed")
+            doubt(f"the ledger file {store.place}/{name} cannot be believed")
             data, held = b"", None
         if held and (held["number"], held["previous"]) != (number, before):
-            doubt(f"the ledger file {path} does not follow the one before it")
-        before = hashlib.sha256(data).hexdigest()
+            doubt(f"the ledger file {store.place}/{name} does not follow the one before it")
+        before = digests[number] = hashlib.sha256(data).hexdigest()
         if held:
             yield held
+            if held["format"] >= _WITNESSED and witness is None:
+                doubt(f"{store.place}/{WITNESS}, which names the newest ledger file, is missing")
+    if witness:
+        at, digest = _witnessed(witness.data) or (-1, "")
+        if digests.get(at) != digest:
+            doubt(f"{store.place}/{WITNESS} names another newest ledger file than is there")
+
+
+def _numbered(store: Store, after: int = 0) -> list[str]:
+    """Return the names of all ledger files past a number, in their order."""
+    names = store.names(FOLDER, after=_name(after) if after else "")
+    return [name for name in names if _NUMBERED.fullmatch(name)]
 
 
 def _believed(data: bytes) -> Mapping[str, Any]:
     """Return what a file says, if it is what this program writes."""
     held = orjson.loads(data)
     return {
+        "format": int(held["format"]),
         "number": held["number"],
         "previous": held["previous"],
         "run": str(held["run"]),
@@ -230,19 +286,25 @@ def _believed(data: bytes) -> Mapping[str, Any]:
     }
 
 
-def _last(folder: Path) -> tuple[int, str]:
-    """Return the highest number taken and the digest of its file."""
-    newest = max(folder.glob(_NAMES), default=None)
-    return (int(newest.stem), _sha256(newest)) if newest else (0, _FIRST)
+def _last(store: Store, after: int = 0) -> tuple[int, str]:
+    """Return the highest number taken and the digest of its file.
+
+    Args:
+        store: where the ledger is.
+        after: a number that is taken for certain.
+    """
+    newest = max(_numbered(store, max(after - 1, 0)), default=None)
+    if newest is None:
+        return _NOBODY
+    held = store.read(newest)
+    if held is None:
+        raise EvidenceError(f"{newest} in {store.place} is gone while it is read")
+    return int(newest.removesuffix(".json")[-8:]), hashlib.sha256(held.data).hexdigest()
 
 
 def _digests(folder: Path) -> dict[str, str]:
     """Return the sha256 of every artifact, by its name below the run folder."""
-    return {
-        path.relative_to(folder).as_posix(): _sha256(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
+    return {name: _sha256(folder / name) for name in named(folder)}
 
 
 def _sha256(path: Path) -> str:

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 import orjson
 
 from reconciler import drift
-from reconciler.artifacts import Run
+from reconciler.artifacts import Run, kept
 from reconciler.contacts import moved
 from reconciler.drift import Trace
 from reconciler.errors import EngineError
@@ -33,6 +33,7 @@ from reconciler.model import (
     Way,
 )
 from reconciler.side_by_side import side_by_side
+from reconciler.store import Store
 from reconciler.times import parse_time
 
 NO_RUN: Final = "no applied run is remembered here"
@@ -64,7 +65,7 @@ def trace(
         as_of: the time for which is judged who has lapsed.
         run: for the engine, and for the folders of earlier runs.
     """
-    look = _Look(run=run, applied=applied, as_of=as_of, read=cache(_document))
+    look = _Look(run=run, applied=applied, as_of=as_of, read=cache(partial(_document, run.store)))
     read = [wanted for wanted in desired.lists if wanted.spec.name in observed.lists]
     traces = side_by_side(
         lambda wanted: _list(wanted, observed.lists[wanted.spec.name], look),
@@ -82,16 +83,16 @@ class _Look:
     run: Run
     applied: Mapping[str, str]
     as_of: datetime
-    read: Callable[[Path], Any]
-    """Returns what a JSON artifact says; read once, however many lists it speaks of."""
+    read: Callable[[str, str], Any]
+    """Returns what a JSON artifact of a run says; read once, however many lists it speaks of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Applied:
     """What an apply left behind of one list."""
 
-    folder: Path
-    """Of its run."""
+    run: str
+    """Its id."""
     digest: str
     """Of the desired table."""
     table: str
@@ -128,17 +129,17 @@ def _list(wanted: DesiredList, seen: ObservedList, look: _Look) -> Trace:
 def _was(key: str, look: _Look) -> _Applied:
     if key not in look.applied:
         raise _UntoldError(NO_RUN)
-    folder = look.run.state / "runs" / look.applied[key]
+    run = look.applied[key]
     try:
-        declared = _own(look.read(folder / "specs.json")["lists"], key)
-        seen = _own(look.read(folder / "observed.json")["lists"], key)
+        declared = _own(look.read(run, "specs.json")["lists"], key)
+        seen = _own(look.read(run, "observed.json")["lists"], key)
         outcomes = [
             one["status"] == Status.DONE
-            for one in look.read(folder / "receipt.json")["outcomes"]
+            for one in look.read(run, "receipt.json")["outcomes"]
             if one["key"] == key and one["action"] == "UpdateList"
         ]
         return _Applied(
-            folder=folder,
+            run=run,
             digest=declared["table"]["digest"],
             table=Path(declared["table_file"]).name,
             declared=_settings(declared["settings"]),
@@ -147,7 +148,7 @@ def _was(key: str, look: _Look) -> _Applied:
             settings_undone=not all(outcomes),
         )
     except (OSError, KeyError, TypeError, ValueError, StopIteration) as error:
-        raise _unread(folder) from error
+        raise _unread(run) from error
 
 
 def _rows(wanted: DesiredList, seen: ObservedList, was: _Applied, look: _Look) -> Mapping[Op, int]:
@@ -157,7 +158,7 @@ def _rows(wanted: DesiredList, seen: ObservedList, was: _Applied, look: _Look) -
         _UntoldError: the table that was applied, where it is another one, or what became of its
             rows is not there any more.
     """
-    changes = was.folder / "changes.parquet"
+    changes = look.run.store.fetch(kept(was.run, "changes.parquet"))
     try:
         return moved.pending(
             look.run.engine,
@@ -165,18 +166,18 @@ def _rows(wanted: DesiredList, seen: ObservedList, was: _Applied, look: _Look) -
             key=wanted.spec.name,
             desired=wanted.table,
             before=_before(was, look) if was.digest != wanted.table.digest else None,
-            changes=changes if changes.exists() else None,
+            changes=changes,
             idle=look.as_of if drift.idle(seen) else None,
         )
     except EngineError as error:
-        raise _unread(was.folder) from error
+        raise _unread(was.run) from error
 
 
 def _before(was: _Applied, look: _Look) -> Path:
     """Return the desired table as it was applied, and see to it that it is kept on."""
     path = look.run.cache / was.table
     if not (was.table and moved.holds(look.run.engine, path, was.digest)):
-        raise _UntoldError(f"the contacts that run {was.folder.name} applied are kept no more")
+        raise _UntoldError(f"the contacts that run {was.run} applied are kept no more")
     with suppress(OSError):
         os.utime(path)
     return path
@@ -205,9 +206,12 @@ def _settings(said: Mapping[str, Any]) -> Settings:
     return Settings(**read)
 
 
-def _unread(folder: Path) -> _UntoldError:
-    return _UntoldError(f"what run {folder.name} applied cannot be read")
+def _unread(run: str) -> _UntoldError:
+    return _UntoldError(f"what run {run} applied cannot be read")
 
 
-def _document(path: Path) -> Any:
+def _document(store: Store, run: str, name: str) -> Any:
+    path = store.fetch(kept(run, name))
+    if path is None:
+        raise FileNotFoundError(name)
     return orjson.loads(path.read_bytes())

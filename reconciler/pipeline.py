@@ -89,7 +89,7 @@ def prepare(
     """
     loaded = spec.load(selection)
     outlived = run.clock() - loaded.policy.release_within - _DAY
-    past = ledger.past(run.state, key=run.engine.fingerprint, since=outlived)
+    past = ledger.past(run.store, key=run.engine.fingerprint, since=outlived)
     desired = compiling.compile(
         loaded,
         engine=run.engine,

@@ -157,6 +157,7 @@ def close(run: Run, *, code: int, plan: Plan | None = None, done: Receipt | None
     spent = [key for listed in lists for key in _spent(listed, told[listed.key], run=run)]
     if not _asked_to_change(run):
         _drop_tables(run)
+    run.keep()
     ledger.append(
         run,
         outcome=_NAMES.get(code, "failed"),

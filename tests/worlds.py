@@ -33,6 +33,7 @@ from reconciler.model import (
     Spec,
     Tenant,
 )
+from reconciler.store import DirectoryStore
 from reconciler.times import parse_time, zulu
 
 LIST = "7f3e2c"
@@ -230,6 +231,7 @@ def running(
             id=artifacts.new_id(clock()),
             command="test",
             state=state,
+            store=DirectoryStore(state),
             started=clock(),
             engine=engines.shared(),
             meter=Meter(),

@@ -4,6 +4,7 @@ The one place that knows both the service's door and the sandbox, and hands the 
 It decides nothing.
 """
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,11 +20,12 @@ from reconciler.api.port import Writer
 from reconciler.artifacts import Run
 from reconciler.commands import frame
 from reconciler.commands.ending import ending as told
-from reconciler.config import pseudonym_key
+from reconciler.config import Installation, pseudonym_key
 from reconciler.contacts.engine import Engine
 from reconciler.errors import ReconcilerError
 from reconciler.metrics import Meter
 from reconciler.model import Plan, Receipt, Selection, Spec, Tenant
+from reconciler.store import DirectoryStore, Store
 
 Door = Callable[[Tenant], Writer]
 """Opens the way to a tenant, once a run."""
@@ -56,6 +58,7 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
             id=name,
             command=command,
             state=settings.state,
+            store=store(settings),
             started=now,
             engine=engine,
             meter=Meter(),
@@ -72,6 +75,24 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
             yield run
         finally:
             _bound(run, settings.cache_limit)
+
+
+def store(settings: Installation) -> Store:
+    """Open where evidence outlives a run.
+
+    Raises:
+        SettingError: what names it is not understood, or two writers could take one name in it.
+        EvidenceError: it cannot be reached or used.
+    """
+    if not settings.store:
+        return DirectoryStore(settings.state)
+    if "://" not in settings.store:
+        folder = Path(settings.store).expanduser().absolute()
+        return DirectoryStore(folder, shared=folder != settings.state)
+    from reconciler import objects  # noqa: PLC0415 - brings obstore: for buckets alone
+
+    loopback = os.environ.get("AWS_ENDPOINT_URL", "")
+    return objects.open_bucket(settings.store, mirror=settings.state / "mirror", loopback=loopback)
 
 
 def _bound(run: Run, limit: int) -> None:

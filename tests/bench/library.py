@@ -22,6 +22,7 @@ from reconciler.contacts.engine import Engine
 from reconciler.metrics import Meter
 from reconciler.model import ListSpec, Selection, Tenant
 from reconciler.reading import read
+from reconciler.store import DirectoryStore
 
 
 def main(words: list[str]) -> None:
@@ -42,6 +43,7 @@ def _run(state: Path, engine: Engine) -> Run:
         id=artifacts.new_id(now),
         command="bench",
         state=state,
+        store=DirectoryStore(state),
         started=now,
         engine=engine,
         meter=Meter(),

@@ -25,6 +25,7 @@ from reconciler import artifacts, pipeline
 from reconciler.contacts.engine import Engine
 from reconciler.metrics import Meter
 from reconciler.model import Plan, Receipt, Selection
+from reconciler.store import DirectoryStore
 from reconciler.times import parse_time
 
 Held: TypeAlias = Mapping[str, tuple[str, datetime | None]]
@@ -82,6 +83,7 @@ class World:
             id=artifacts.new_id(now),
             command="test",
             state=self.state,
+            store=DirectoryStore(self.state),
             started=now,
             engine=self._engine,
             meter=Meter(),

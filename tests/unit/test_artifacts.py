@@ -19,7 +19,7 @@ import pytest
 
 from builders import LATER, NOW, place, table
 from reconciler import __version__, artifacts
-from reconciler.artifacts import NameTakenError, Run, dumps, plain, private, replace, write_once
+from reconciler.artifacts import Run, dumps, plain, private, replace, write_once
 from reconciler.contacts.engine import Engine
 from reconciler.errors import EvidenceError
 from reconciler.metrics import Meter
@@ -36,6 +36,7 @@ from reconciler.model import (
     Suppress,
     UpdateList,
 )
+from reconciler.store import DirectoryStore, NameTakenError
 
 CI = (
     "GITHUB_ACTOR",
@@ -68,6 +69,7 @@ def started(state: Path, root: Path) -> Run:
         id=artifacts.new_id(NOW),
         command="plan",
         state=state,
+        store=DirectoryStore(state),
         started=NOW,
         engine=Engine(key=b"k" * 32, spill=state / "spill"),
         meter=Meter(),

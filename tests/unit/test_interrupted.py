@@ -17,6 +17,7 @@ from builders import NOW
 from reconciler import artifacts, interrupted, ledger, locks
 from reconciler.artifacts import Run
 from reconciler.journal import Journal
+from reconciler.store import DirectoryStore
 from worlds import running
 
 DEAD = "20261123T090000Z-0a0b0c"
@@ -145,7 +146,7 @@ def test_settings_are_told_and_a_list_that_was_made_is_known(tmp_path: Path) -> 
 
     told = settled(tmp_path)
 
-    assert {"us-dnc": "7f3e2c"} == ledger.past(tmp_path).known
+    assert {"us-dnc": "7f3e2c"} == ledger.past(DirectoryStore(tmp_path)).known
     assert {
         "us-dnc": [
             {"action": "CreateList", "done": True},
@@ -162,7 +163,7 @@ def test_lists_it_had_seen_are_known(tmp_path: Path) -> None:
 
     settled(tmp_path)
 
-    assert {"us": "1"} == ledger.past(tmp_path).known
+    assert {"us": "1"} == ledger.past(DirectoryStore(tmp_path)).known
 
 
 def test_a_run_that_lives_is_let_be(tmp_path: Path) -> None:

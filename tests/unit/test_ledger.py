@@ -17,6 +17,7 @@ from reconciler import ledger
 from reconciler.artifacts import plain
 from reconciler.errors import EvidenceError
 from reconciler.model import Overrides
+from reconciler.store import DirectoryStore
 from worlds import running
 
 WRITER = dedent(
@@ -26,6 +27,7 @@ WRITER = dedent(
     from pathlib import Path
     from types import SimpleNamespace
     from reconciler import ledger
+    from reconciler.store import DirectoryStore
     from reconciler.artifacts import Run
 
     state, name = Path(sys.argv[1]), sys.argv[2]
@@ -33,7 +35,8 @@ WRITER = dedent(
     sys.stdin.readline()
     for number in range(int(sys.argv[3])):
         run = Run(
-            id=f"{name}-{number}", command="test", state=state, started=datetime.now(UTC),
+            id=f"{name}-{number}", command="test", state=state,
+            store=DirectoryStore(state), started=datetime.now(UTC),
             engine=SimpleNamespace(fingerprint="0123"), meter=None,
             clock=lambda: datetime.now(UTC), stop=threading.Event(), tell=print, progress=print,
         )
@@ -133,24 +136,23 @@ def test_runs_that_end_together_take_numbers_of_their_own(tmp_path: Path) -> Non
     assert [0, 0, 0] == [writer.returncode for writer in writers]
     assert [f"{number:08d}.json" for number in range(1, 25)] == [path.name for path in paths]
     assert before[:-1] == [read(path)["previous"] for path in paths]
-    assert {f"{name}-{number}" for name in "abc" for number in range(8)} == ledger.past(
-        tmp_path
-    ).spent
+    spent = ledger.past(DirectoryStore(tmp_path)).spent
+    assert {f"{name}-{number}" for name in "abc" for number in range(8)} == spent
 
 
 def test_a_release_is_told_as_soon_as_it_is_carried_out(tmp_path: Path) -> None:
     """The run that dies after it has still spent it; its own line comes later, if ever."""
     with running(folder=tmp_path) as run:
         first = ledger.released(run, ["b", "a"])
-        spent = ledger.past(tmp_path).spent
+        spent = ledger.past(DirectoryStore(tmp_path)).spent
         second = ledger.append(run, outcome="done", exit_code=0, spent=["a", "b"])
 
     early, late = map(read, files(tmp_path))
     assert (1, 2) == (first, second)
-    assert {"a", "b"} == spent == ledger.past(tmp_path).spent
+    assert {"a", "b"} == spent == ledger.past(DirectoryStore(tmp_path)).spent
     assert (run.id, "released", ["a", "b"]) == (early["run"], early["outcome"], early["spent"])
     assert hashlib.sha256(files(tmp_path)[0].read_bytes()).hexdigest() == late["previous"]
-    assert {} == ledger.past(tmp_path).known
+    assert {} == ledger.past(DirectoryStore(tmp_path)).known
 
 
 def test_a_release_about_to_be_sent_is_in_doubt_until_it_is_told_of(tmp_path: Path) -> None:
@@ -159,10 +161,10 @@ def test_a_release_about_to_be_sent_is_in_doubt_until_it_is_told_of(tmp_path: Pa
         ledger.releasing(run, {"done", "kept", "lost"})
         ledger.released(run, {"done"}, kept={"kept"})
 
-    early = ledger.past(tmp_path).doubted(NOW + timedelta(minutes=10, seconds=-1))
-    late = ledger.past(tmp_path).doubted(NOW + timedelta(minutes=10))
+    early = ledger.past(DirectoryStore(tmp_path)).doubted(NOW + timedelta(minutes=10, seconds=-1))
+    late = ledger.past(DirectoryStore(tmp_path)).doubted(NOW + timedelta(minutes=10))
     assert (set(), {"lost"}) == (set(early), set(late))
-    assert {"done"} == ledger.past(tmp_path).spent
+    assert {"done"} == ledger.past(DirectoryStore(tmp_path)).spent
 
 
 def test_a_doubt_ends_when_the_release_is_carried_out_after_all(tmp_path: Path) -> None:
@@ -175,8 +177,8 @@ def test_a_doubt_ends_when_the_release_is_carried_out_after_all(tmp_path: Path) 
     with running(folder=tmp_path, clock=lambda: later) as run:
         ledger.releasing(run, {"two"})
 
-    assert frozenset() == ledger.past(tmp_path).doubted(later)
-    assert {"two"} == ledger.past(tmp_path).doubted(later + timedelta(minutes=10))
+    assert frozenset() == ledger.past(DirectoryStore(tmp_path)).doubted(later)
+    assert {"two"} == ledger.past(DirectoryStore(tmp_path)).doubted(later + timedelta(minutes=10))
 
 
 def test_a_run_has_ended_with_its_last_line_only(tmp_path: Path) -> None:
@@ -187,7 +189,7 @@ def test_a_run_has_ended_with_its_last_line_only(tmp_path: Path) -> None:
         ledger.releasing(under_way, {"key"})
         ledger.released(under_way, {"key"})
 
-    assert {over.id} == ledger.past(tmp_path).ended
+    assert {over.id} == ledger.past(DirectoryStore(tmp_path)).ended
 
 
 def test_spent_releases_and_known_lists_are_told_from_all_runs(tmp_path: Path) -> None:
@@ -200,8 +202,8 @@ def test_spent_releases_and_known_lists_are_told_from_all_runs(tmp_path: Path) -
         with running(folder=tmp_path) as run:
             ledger.append(run, outcome="done", exit_code=0, lists=lists, spent=spent)
 
-    assert {"x", "y"} == ledger.past(tmp_path).spent
-    assert {"us": "1", "eu": "3"} == ledger.past(tmp_path).known
+    assert {"x", "y"} == ledger.past(DirectoryStore(tmp_path)).spent
+    assert {"us": "1", "eu": "3"} == ledger.past(DirectoryStore(tmp_path)).known
 
 
 def test_the_last_run_that_applied_a_list_is_known(tmp_path: Path) -> None:
@@ -215,13 +217,15 @@ def test_the_last_run_that_applied_a_list_is_known(tmp_path: Path) -> None:
         later.write("receipt.json", {})
         ledger.append(later, outcome="done", exit_code=0, lists={"eu": "2"})
 
-        assert {"us": run.id, "eu": later.id} == ledger.past(tmp_path, key=key).applied
-        assert {} == ledger.past(tmp_path, key="another").applied
+        assert {"us": run.id, "eu": later.id} == ledger.past(
+            DirectoryStore(tmp_path), key=key
+        ).applied
+        assert {} == ledger.past(DirectoryStore(tmp_path), key="another").applied
 
 
 def test_without_a_ledger_nothing_is_known(tmp_path: Path) -> None:
     """The first run of an installation, which is no reason for doubt."""
-    assert ledger.Past() == ledger.past(tmp_path)
+    assert ledger.Past() == ledger.past(DirectoryStore(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -246,7 +250,7 @@ def test_a_file_that_cannot_be_believed_leaves_a_doubt(tmp_path: Path, content: 
             ledger.append(run, outcome="done", exit_code=0, spent=[key], lists={key: key})
     files(tmp_path)[1].write_bytes(content)
 
-    past = ledger.past(tmp_path)
+    past = ledger.past(DirectoryStore(tmp_path))
 
     assert f"the ledger file {files(tmp_path)[1]} cannot be believed" == past.doubt
     assert ["one", "three"] == sorted(past.spent) == [*past.known]
@@ -260,7 +264,7 @@ def test_a_file_that_is_missing_leaves_a_doubt(tmp_path: Path, gone: int) -> Non
             ledger.append(run, outcome="done", exit_code=0)
     files(tmp_path)[gone].unlink()
 
-    doubt = ledger.past(tmp_path).doubt
+    doubt = ledger.past(DirectoryStore(tmp_path)).doubt
 
     assert f"the ledger file {files(tmp_path)[gone]} does not follow the one before it" == doubt
 
@@ -273,7 +277,7 @@ def test_a_file_that_was_altered_leaves_a_doubt(tmp_path: Path) -> None:
     first = files(tmp_path)[0]
     first.write_bytes(first.read_bytes().replace(b'"done"', b'"gone"'))
 
-    past = ledger.past(tmp_path)
+    past = ledger.past(DirectoryStore(tmp_path))
 
     assert past.doubt.endswith("00000002.json does not follow the one before it")
     assert 2 == len(past.spent)
@@ -295,9 +299,9 @@ def test_releases_under_another_key_leave_a_doubt(
     with running(folder=tmp_path) as run:
         ledger.append(run, outcome="done", exit_code=0)
         ledger.releasing(run, ["x"])
-        mine = ledger.past(tmp_path, key=run.engine.fingerprint, since=NOW)
+        mine = ledger.past(DirectoryStore(tmp_path), key=run.engine.fingerprint, since=NOW)
 
-    other = ledger.past(tmp_path, key=key, since=since)
+    other = ledger.past(DirectoryStore(tmp_path), key=key, since=since)
 
     assert ("", "", "") == (mine.doubt, mine.strange, other.doubt)
     assert "ledger file 2 was written under another pseudonym key" * doubtful == other.strange
@@ -311,7 +315,7 @@ def test_releases_under_our_own_key_leave_none_however_many_follow(tmp_path: Pat
             ledger.released(run, [release])
         ledger.append(run, outcome="done", exit_code=0, spent=["x", "y"])
 
-    past = ledger.past(tmp_path, key=run.engine.fingerprint, since=NOW)
+    past = ledger.past(DirectoryStore(tmp_path), key=run.engine.fingerprint, since=NOW)
 
     assert ("", frozenset({"x", "y"})) == (past.doubt, past.spent)
 
@@ -326,7 +330,7 @@ def test_files_of_others_are_not_the_ledgers(tmp_path: Path) -> None:
         number = ledger.append(run, outcome="done", exit_code=0, spent=["x"])
 
     assert 1 == number
-    assert {"x"} == ledger.past(tmp_path).spent
+    assert {"x"} == ledger.past(DirectoryStore(tmp_path)).spent
 
 
 def test_a_corrupt_file_does_not_end_the_chain(tmp_path: Path) -> None:

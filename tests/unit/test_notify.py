@@ -40,6 +40,7 @@ from reconciler.model import (
 )
 from reconciler.notify import notify
 from reconciler.plan import plan
+from reconciler.store import DirectoryStore
 from strategies import OPEN
 
 KEY = base64.b64encode(b"twenty-four bytes of key").decode()
@@ -134,6 +135,7 @@ def running(clock: Callable[[], datetime] = lambda: NOW) -> Run:
         id="20261123T101500Z-3f9a1c",
         command="apply",
         state=Path("nowhere"),
+        store=DirectoryStore(Path("nowhere")),
         started=NOW,
         engine=Engine(key=b"k" * 32, spill=Path("nowhere")),
         meter=Meter(),

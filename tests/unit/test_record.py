@@ -149,7 +149,7 @@ def test_a_list_that_could_not_be_made_was_not_made(run: Run) -> None:
     record.close(run, code=receipt.exit_code, plan=made, done=receipt)
 
     assert ({}, 1) == (receipt.created, receipt.exit_code)
-    assert {} == ledger.past(run.state).known
+    assert {} == ledger.past(run.store).known
 
 
 # ---------------------------------------------------------------- evidence
@@ -296,8 +296,8 @@ def test_a_release_that_was_carried_out_is_spent(run: Run) -> None:
     made, receipt = done(run, world, contacts=(ADA,), releases=(BOB, CYD))
     record.close(run, code=0, plan=made, done=receipt)
 
-    assert 2 == len(ledger.past(run.state).spent)
-    assert {"us-dnc": LIST} == ledger.past(run.state).known
+    assert 2 == len(ledger.past(run.store).spent)
+    assert {"us-dnc": LIST} == ledger.past(run.store).known
 
 
 def test_a_release_that_was_withheld_or_refused_is_not_spent(run: Run) -> None:
@@ -307,7 +307,7 @@ def test_a_release_that_was_withheld_or_refused_is_not_spent(run: Run) -> None:
     made, receipt = done(run, world, contacts=(ADA,), releases=(CYD,))
     record.close(run, code=receipt.exit_code, plan=made, done=receipt)
 
-    assert frozenset() == ledger.past(run.state).spent
+    assert frozenset() == ledger.past(run.store).spent
 
 
 def tables(run: Run) -> list[str]:

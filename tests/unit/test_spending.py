@@ -46,12 +46,12 @@ def freeing(play: Scene, *held: Contact, world: World | None = None) -> Play:
 
 def spent(run: Run) -> int:
     """How many releases the ledger has as carried out."""
-    return len(ledger.past(run.state).spent)
+    return len(ledger.past(run.store).spent)
 
 
 def doubted(run: Run, *, after: timedelta = LONG_AFTER) -> int:
     """How many releases are in doubt so long after."""
-    return len(ledger.past(run.state).doubted(NOW + after))
+    return len(ledger.past(run.store).doubted(NOW + after))
 
 
 def outcomes_of(run: Run) -> list[str]:
@@ -119,8 +119,8 @@ def test_a_release_in_doubt_is_planned_again_for_ten_minutes_and_then_never(
         scene.apply(scene.plan())
     soon = clock.time = NOW + timedelta(minutes=9)
 
-    early = ledger.past(run.state).doubted(soon)
-    late = ledger.past(run.state).doubted(NOW + timedelta(minutes=10))
+    early = ledger.past(run.store).doubted(soon)
+    late = ledger.past(run.store).doubted(NOW + timedelta(minutes=10))
 
     assert (frozenset(), 1) == (early, len(late))
 

@@ -26,6 +26,7 @@ from reconciler.errors import (
 )
 from reconciler.model import Op, Plan, Receipt, Selection, Spec
 from reconciler.plan import plan
+from reconciler.store import DirectoryStore
 from strategies import OPEN
 
 Work = Callable[[Run, Upshot], object]
@@ -176,7 +177,9 @@ def test_lists_that_were_seen_or_made_are_known_afterwards() -> None:
 
     run(work)
 
-    assert {"us-dnc": "7f3e2c", "eu": "9a"} == ledger.past(Path(".reconciler")).known
+    assert {"us-dnc": "7f3e2c", "eu": "9a"} == ledger.past(
+        DirectoryStore(Path(".reconciler"))
+    ).known
 
 
 def test_what_was_done_is_told_also_where_the_run_fails_afterwards() -> None:
@@ -188,7 +191,7 @@ def test_what_was_done_is_told_also_where_the_run_fails_afterwards() -> None:
         raise EvidenceError("report.md cannot be written")
 
     assert 1 == run(work)
-    assert {"us-dnc": "9a"} == ledger.past(Path(".reconciler")).known
+    assert {"us-dnc": "9a"} == ledger.past(DirectoryStore(Path(".reconciler"))).known
 
 
 def test_a_run_that_changed_nothing_keeps_no_gap() -> None:

@@ -1,0 +1,205 @@
+"""Where ledger, evidence, outbox and locks live: names and bytes that outlive a run.
+
+A store is a directory, or a bucket that many machines share; what is kept in it never names a
+contact's address. A name is taken by creating it, so two writers cannot both have it. It knows
+nothing of what it keeps.
+"""
+
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+from filelock import FileLock
+
+from reconciler import disk
+from reconciler.errors import EvidenceError
+
+_CHANGING: Final = ".changing.lock"
+"""Held while a file of a directory is compared and put in place of another."""
+
+
+class NameTakenError(EvidenceError):
+    """A file of that name is there already."""
+
+
+class ChangedError(EvidenceError):
+    """What was to be replaced is not any more what was seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What stands under a name."""
+
+    data: bytes
+    mark: str
+    """Changes whenever the bytes are written anew; never empty."""
+    modified: datetime
+    """When they were written, by the clock of the store; aware."""
+
+
+class Store(Protocol):
+    """Names such as ``ledger/00000001.json``, and the bytes under them.
+
+    Every method raises ``EvidenceError`` where the store cannot be reached or used.
+    """
+
+    @property
+    def place(self) -> str:
+        """Where it is, for people: a path or a URL without anything secret."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other machines may use it too: then locks and signs of life live in it."""
+
+    def create(self, name: str, data: bytes) -> None:
+        """Put bytes under a name that nobody had, whole.
+
+        Raises:
+            NameTakenError: somebody has it, with other bytes.
+        """
+
+    def keep(self, name: str, path: Path) -> None:
+        """Put a file's bytes under a name that nobody else uses, however many they are."""
+
+    def replace(self, name: str, data: bytes, *, seen: str) -> None:
+        """Put bytes under a name in place of those that were seen there.
+
+        Args:
+            name: of the bytes.
+            data: the new ones.
+            seen: the mark of what is to be replaced; empty where it does not matter.
+
+        Raises:
+            ChangedError: something else stands there by now, or nothing.
+        """
+
+    def read(self, name: str) -> Held | None:
+        """Return what stands under a name; ``None`` where nothing does."""
+
+    def fetch(self, name: str) -> Path | None:
+        """Return a file here with what stands under a name that is never written anew.
+
+        What was fetched once is not asked for again. ``None`` where nothing stands there.
+        """
+
+    def names(self, folder: str, *, after: str = "") -> Sequence[str]:
+        """Return all names below ``folder``, sorted; only those past ``after`` if it is given."""
+
+    def remove(self, name: str) -> None:
+        """Take a name away; one that nobody has is no error."""
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryStore:
+    """A store in a folder that its owner alone may enter.
+
+    Args:
+        folder: made when something is first put into it.
+        shared: whether other machines have it mounted too.
+    """
+
+    folder: Path
+    shared: bool = False
+
+    @property
+    def place(self) -> str:
+        """The folder."""
+        return str(self.folder)
+
+    def create(self, name: str, data: bytes) -> None:
+        """Put bytes under a name that nobody had, on disk before this returns."""
+        path = self.folder / name
+        _private(path.parent)
+        try:
+            disk.create(path, data)
+        except FileExistsError as error:
+            raise NameTakenError(f"{path} is there already") from error
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+    def keep(self, name: str, path: Path) -> None:
+        """Copy a file, unless it stands there already under this very name."""
+        into = self.folder / name
+        try:
+            if into.exists() and into.samefile(path):
+                return
+            _private(into.parent)
+            disk.copy(path, into)
+        except OSError as error:
+            raise _unwritable(into, error) from error
+
+    def replace(self, name: str, data: bytes, *, seen: str) -> None:
+        """Put bytes in place whole; nobody else replaces anything meanwhile."""
+        path = self.folder / name
+        _private(path.parent)
+        try:
+            with FileLock(self.folder / _CHANGING, mode=0o600):
+                if seen and not (path.exists() and _mark(path.stat()) == seen):
+                    raise ChangedError(f"{path} was changed by somebody else")
+                disk.replace(path, data)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+
+    def read(self, name: str) -> Held | None:
+        """Return a file's bytes; its modification time stands for the clock of the store."""
+        path = self.folder / name
+        try:
+            with path.open("rb") as file:
+                return _held(file.fileno(), file.read())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise EvidenceError(f"{path} cannot be read: {error.strerror}") from error
+
+    def fetch(self, name: str) -> Path | None:
+        """Return the file itself."""
+        path = self.folder / name
+        return path if path.is_file() else None
+
+    def names(self, folder: str, *, after: str = "") -> Sequence[str]:
+        """Return the names of all whole files below a folder."""
+        below = self.folder / folder
+        found = (path for path in below.rglob("*") if path.is_file())
+        names = (path.relative_to(self.folder) for path in found)
+        shown = (name.as_posix() for name in names if not _hidden(name))
+        return sorted(name for name in shown if name > after)
+
+    def remove(self, name: str) -> None:
+        """Take a file away, and its folder if that was the last in it."""
+        path = self.folder / name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise _unwritable(path, error) from error
+        with suppress(OSError):
+            path.parent.rmdir()
+
+
+def _hidden(name: Path) -> bool:
+    """Whether a file is a draft, or lies in a folder of such."""
+    return any(part.startswith(".") for part in name.parts)
+
+
+def _mark(state: os.stat_result) -> str:
+    return f"{state.st_ino}-{state.st_mtime_ns}-{state.st_size}"
+
+
+def _held(handle: int, data: bytes) -> Held:
+    state = os.fstat(handle)
+    modified = datetime.fromtimestamp(state.st_mtime, UTC)
+    return Held(data=data, mark=_mark(state), modified=modified)
+
+
+def _private(folder: Path) -> None:
+    try:
+        disk.private(folder)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> EvidenceError:
+    return EvidenceError(f"{path} cannot be written: {error.strerror}")
