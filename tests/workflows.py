@@ -80,6 +80,7 @@ class CodeHost:
     folder: Path
     origin: Path
     secrets: Mapping[str, str] = field(default_factory=dict)
+    variables: Mapping[str, str] = field(default_factory=dict)
     runs: int = 0
 
     def __post_init__(self) -> None:
@@ -187,6 +188,7 @@ class CodeHost:
             },
             "inputs": {"first_run": "true"} if first_run else {},
             "secrets": {} if fork else self.secrets,
+            "vars": self.variables,
         }
         ran = Ran(jobs={}, artifacts=self.folder / f"artifacts-{self.runs}")
         for name, job in flow["jobs"].items():

@@ -143,6 +143,23 @@ def test_a_release_is_spent_once_across_machines(site: Site) -> None:
 
 
 @pytest.mark.scale
+def test_with_a_store_of_its_own_no_ledger_goes_through_the_cache(site: Site) -> None:
+    """No run has to be declared the first; what is spent is known on every machine."""
+    site.host.variables = {"SUPPRESSION_STORE": str(site.host.folder / "store")}
+    site.propose(RELEASES)
+
+    first = site.host.github(MAIN, event="push")
+    site.work.have((HELD[0], "CUSTOMER_REQUEST", None))
+    again = site.host.github(MAIN, event="push")
+
+    assert "success" == first.jobs["release"].result
+    assert {"suppress": "success", "approve": "skipped", "release": "skipped"} == again.results
+    assert "CUSTOMER_REQUEST" == site.work.held()[HELD[0]][0]
+    assert not (site.host.folder / "cache").exists()
+    assert (site.host.folder / "store" / "head.json").exists()
+
+
+@pytest.mark.scale
 def test_drift_is_told_in_one_issue_that_is_closed_when_it_is_gone(site: Site) -> None:
     """The job fails only where it could not look."""
     site.host.issue("of the night before", label="suppression-drift")
