@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
@@ -91,8 +92,9 @@ def store(settings: Installation) -> Store:
         return DirectoryStore(folder, shared=folder != settings.state)
     from reconciler import objects  # noqa: PLC0415 - brings obstore: for buckets alone
 
-    loopback = os.environ.get("AWS_ENDPOINT_URL", "")
-    return objects.open_bucket(settings.store, mirror=settings.state / "mirror", loopback=loopback)
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    mirror = settings.state / "mirror" / sha256(settings.store.encode()).hexdigest()[:16]
+    return objects.open_bucket(settings.store, mirror=mirror, endpoint=endpoint)
 
 
 def _bound(run: Run, limit: int) -> None:
