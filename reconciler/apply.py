@@ -96,7 +96,7 @@ def _list(listed: ListPlan, writer: Writer, run: Run, journal: Journal) -> list[
             _check_version(work)
         for action in listed.actions:
             step = type(action).__name__
-            if run.stop.is_set():
+            if run.stopping:
                 raise InterruptedRunError("interrupted")  # noqa: TRY301 - one way out of the list
             _do(action, work)
         step = "ReadBack"

@@ -5,12 +5,9 @@ folder's ``tables/`` and nowhere else; every other file holds counts, digests an
 It never changes a file that is there.
 """
 
-import getpass
 import os
-import platform
 import re
 import secrets
-import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -23,27 +20,24 @@ from typing import Any, Final, get_args
 
 import orjson
 
-from reconciler import __version__, disk
+from reconciler import disk, provenance
 from reconciler.contacts.engine import Engine
 from reconciler.errors import EvidenceError
 from reconciler.masking import INVISIBLE, scrub
 from reconciler.metrics import Meter
 from reconciler.model import Action, Change, RowAction, Settings, Table
-from reconciler.store import NameTakenError, Store
+from reconciler.store import Locks, NameTakenError, Store
 from reconciler.times import zulu
 
 RUNS: Final = "runs"
 """The folder of all runs, in the state directory and in the store."""
+ORIGIN: Final = "run.json"
+"""The first artifact of a run: which it is, and where it comes from."""
 _TABLES: Final = "tables"
 """The folder of a run with addresses in it, which never leaves this machine."""
 _KINDS: Final = (*get_args(Action), *get_args(RowAction))
 _MOMENT: Final = "%Y%m%dT%H%M%SZ"
 _UNSEEN: Final = re.compile(f"(?!\\n)[{INVISIBLE}]")
-_CI: Final = {
-    "actor": ("GITHUB_ACTOR", "GITLAB_USER_LOGIN"),
-    "commit": ("GITHUB_SHA", "CI_COMMIT_SHA"),
-    "ci_run": ("RECONCILER_CI_RUN", "CI_JOB_URL"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +50,8 @@ class Run:
     """The state directory of this machine."""
     store: Store
     """Where evidence outlives the run, and perhaps the machine."""
+    locks: Locks
+    """Which lists are ours alone, and which runs live."""
     started: datetime
     engine: Engine
     meter: Meter
@@ -72,6 +68,11 @@ class Run:
     def folder(self) -> Path:
         """Where this run's artifacts stand."""
         return self.state / RUNS / self.id
+
+    @property
+    def stopping(self) -> bool:
+        """Whether nothing new is to be begun: told to stop, or not sure any more to be alone."""
+        return self.stop.is_set() or self.locks.lost
 
     @property
     def cache(self) -> Path:
@@ -164,7 +165,7 @@ def start(run: Run, *, root: Path) -> None:
     private(run.state)
     _ignored(run.state)
     told = {"run": run.id, "command": run.command, "started": run.started}
-    run.write("run.json", told | _origin(root))
+    run.write(ORIGIN, told | provenance.provenance(root))
 
 
 def _ignored(state: Path) -> None:
@@ -283,43 +284,6 @@ def plain(value: Any) -> Any:  # noqa: PLR0911 - one return a kind of value
 def _shown(value: Any) -> Any:
     """Free a list's own name or description of anything like an address."""
     return scrub(value) if isinstance(value, str) and not isinstance(value, Enum) else plain(value)
-
-
-def _origin(root: Path) -> dict[str, object]:
-    found = {
-        name: next((os.environ[key] for key in keys if os.environ.get(key)), None)
-        for name, keys in _CI.items()
-    }
-    return {
-        "reconciler": __version__,
-        "python": platform.python_version(),
-        "actor": found["actor"] or _user(),
-        "commit": found["commit"] or _commit(root),
-        "ci_run": found["ci_run"],
-        "host": platform.node(),
-    }
-
-
-def _user() -> str | None:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return None
-
-
-def _commit(root: Path) -> str | None:
-    """Return the commit the specs stand on, where git can say."""
-    try:
-        asked = subprocess.run(  # noqa: S603 - fixed words, no shell
-            ["git", "-C", str(root), "rev-parse", "--verify", "--quiet", "HEAD"],  # noqa: S607 - git as the user has it
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return asked.stdout.strip() or None
 
 
 def _unwritable(path: Path, error: OSError) -> EvidenceError:

@@ -9,7 +9,7 @@ import os
 import platform
 import resource
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -41,6 +41,36 @@ class Holder:
 
     def __str__(self) -> str:
         return f"run {self.run} (pid {self.pid} on {self.host}, since {self.since})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileLocks:
+    """The locks of one run among those of this machine; ``store.Locks``.
+
+    A run of this machine that does not live is ours as long as no other comes to life.
+    """
+
+    folder: Path
+    run: str
+    lost: bool = False
+
+    def living(self) -> AbstractContextManager[frozenset[str]]:
+        """Yield the ids of the runs that live; no other comes to life meanwhile."""
+        return counted(self.folder)
+
+    def claim(self, run: str) -> bool:
+        """Take over a run that does not live, while ``living``."""
+        del run
+        return True
+
+    def forget(self, run: str) -> None:
+        """Do nothing: what told of its life is gone with it."""
+
+    def held(
+        self, key: str, *, since: datetime, timeout: float, note: Callable[[str], None]
+    ) -> AbstractContextManager[None]:
+        """Hold the lock of one list."""
+        return held(self.folder, key, run=self.run, since=since, timeout=timeout, note=note)
 
 
 def make_room(count: int) -> None:

@@ -54,7 +54,7 @@ def send(action: RowAction, work: Work, *, skip: Collection[int] = frozenset()) 
     )
     with closing(cut), _Flight(action, work, lapse_after) as flight:
         for batch in cut:
-            if work.run.stop.is_set():
+            if work.run.stopping:
                 raise InterruptedRunError("interrupted")
             flight.begin(batch)
             if flight.full:

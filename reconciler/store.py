@@ -6,8 +6,8 @@ nothing of what it keeps.
 """
 
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,6 +91,41 @@ class Store(Protocol):
 
     def remove(self, name: str) -> None:
         """Take a name away; one that nobody has is no error."""
+
+
+class Locks(Protocol):
+    """What one run holds so that no other does the same: its lists, and that it is alive.
+
+    Every method raises ``EvidenceError`` where what holds them cannot be reached or used.
+    """
+
+    @property
+    def lost(self) -> bool:
+        """Whether others may take this run for dead by now; then it begins nothing more."""
+
+    def living(self) -> AbstractContextManager[frozenset[str]]:
+        """Yield the ids of the runs that live."""
+
+    def claim(self, run: str) -> bool:
+        """Take over a run that does not live; whether it is ours now, and nobody else's."""
+
+    def forget(self, run: str) -> None:
+        """Let a run that was claimed be forgotten, once it is written down as what it was."""
+
+    def held(
+        self, key: str, *, since: datetime, timeout: float, note: Callable[[str], None]
+    ) -> AbstractContextManager[None]:
+        """Hold the lock of one list.
+
+        Args:
+            key: our name of the list.
+            since: now.
+            timeout: seconds to wait for another holder.
+            note: told for whom this waits, and when the lock of a holder that died is taken over.
+
+        Raises:
+            LockHeldError: another run still holds it after ``timeout``.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ from reconciler import artifacts, desired, observed, pipeline
 from reconciler.api.port import PAGE, Page, RowError, Sent
 from reconciler.artifacts import Run
 from reconciler.errors import NotFoundError, VersionConflictError
+from reconciler.locks import FileLocks
 from reconciler.metrics import Meter
 from reconciler.model import (
     LISTS,
@@ -232,6 +233,7 @@ def running(
             command="test",
             state=state,
             store=DirectoryStore(state),
+            locks=FileLocks(folder=state / "locks", run="test"),
             started=clock(),
             engine=engines.shared(),
             meter=Meter(),

@@ -9,13 +9,14 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from wsgiref.types import WSGIApplication
 
 import click
 
-from reconciler import artifacts, cache, interrupted, locks, record, saved
+from reconciler import artifacts, cache, interrupted, leases, locks, record, saved
 from reconciler.api.connect import connect
 from reconciler.api.port import Writer
 from reconciler.artifacts import Run
@@ -23,10 +24,10 @@ from reconciler.commands import frame
 from reconciler.commands.ending import ending as told
 from reconciler.config import Installation, pseudonym_key
 from reconciler.contacts.engine import Engine
-from reconciler.errors import ReconcilerError
+from reconciler.errors import Exit, ReconcilerError
 from reconciler.metrics import Meter
 from reconciler.model import Plan, Receipt, Selection, Spec, Tenant
-from reconciler.store import DirectoryStore, Store
+from reconciler.store import DirectoryStore, Locks, Store
 
 Door = Callable[[Tenant], Writer]
 """Opens the way to a tenant, once a run."""
@@ -45,21 +46,23 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
     artifacts.private(settings.state)
     now = frame.clock()
     name = artifacts.new_id(now)
+    kept = store(settings)
     with (
-        locks.alive(settings.state / "locks", name),
+        frame.finishing(ctx) as stop,
+        _alive(settings, kept, name, since=now, stop=stop) as own,
         Engine(
             key=pseudonym_key(settings),
             spill=settings.spill or settings.state / "spill",
             memory=settings.memory,
         ) as engine,
         frame.reporting(ctx) as tell,
-        frame.finishing(ctx) as stop,
     ):
         run = Run(
             id=name,
             command=command,
             state=settings.state,
-            store=store(settings),
+            store=kept,
+            locks=own,
             started=now,
             engine=engine,
             meter=Meter(),
@@ -67,7 +70,7 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
             stop=stop,
             tell=tell.notice,
             progress=tell,
-            signalled=lambda: frame.signalled(ctx),
+            signalled=lambda: frame.signalled(ctx) or Exit.STALE * own.lost,
         )
         artifacts.start(run, root=root)
         frame.note_folder(ctx, run.folder)
@@ -76,6 +79,20 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
             yield run
         finally:
             _bound(run, settings.cache_limit)
+
+
+@contextmanager
+def _alive(
+    settings: Installation, kept: Store, run: str, *, since: datetime, stop: threading.Event
+) -> Iterator[Locks]:
+    """Be known to live, on this machine or to all that share the store."""
+    folder = settings.state / "locks"
+    with locks.alive(folder, run):
+        if not kept.shared:
+            yield locks.FileLocks(folder=folder, run=run)
+            return
+        with leases.Leases(kept, run, since=since, stop=stop) as shared:
+            yield shared
 
 
 def store(settings: Installation) -> Store:
@@ -165,14 +182,7 @@ def locked(run: Run, keys: tuple[str, ...], *, timeout: float) -> Iterator[None]
     with ExitStack() as stack:
         for key in sorted(keys):
             stack.enter_context(
-                locks.held(
-                    run.state / "locks",
-                    key,
-                    run=run.id,
-                    since=run.clock(),
-                    timeout=timeout,
-                    note=run.tell,
-                )
+                run.locks.held(key, since=run.clock(), timeout=timeout, note=run.tell)
             )
         yield
 

@@ -19,6 +19,7 @@ from reconciler.artifacts import Run
 from reconciler.cache import Shelf
 from reconciler.config import installation, pseudonym_key
 from reconciler.contacts.engine import Engine
+from reconciler.locks import FileLocks
 from reconciler.metrics import Meter
 from reconciler.model import ListSpec, Selection, Tenant
 from reconciler.reading import read
@@ -44,6 +45,7 @@ def _run(state: Path, engine: Engine) -> Run:
         command="bench",
         state=state,
         store=DirectoryStore(state),
+        locks=FileLocks(folder=state / "locks", run="test"),
         started=now,
         engine=engine,
         meter=Meter(),

@@ -23,6 +23,7 @@ from services import (
 
 from reconciler import artifacts, pipeline
 from reconciler.contacts.engine import Engine
+from reconciler.locks import FileLocks
 from reconciler.metrics import Meter
 from reconciler.model import Plan, Receipt, Selection
 from reconciler.store import DirectoryStore
@@ -84,6 +85,7 @@ class World:
             command="test",
             state=self.state,
             store=DirectoryStore(self.state),
+            locks=FileLocks(folder=self.state / "locks", run="test"),
             started=now,
             engine=self._engine,
             meter=Meter(),

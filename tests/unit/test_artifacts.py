@@ -22,6 +22,7 @@ from reconciler import __version__, artifacts
 from reconciler.artifacts import Run, dumps, plain, private, replace, write_once
 from reconciler.contacts.engine import Engine
 from reconciler.errors import EvidenceError
+from reconciler.locks import FileLocks
 from reconciler.metrics import Meter
 from reconciler.model import (
     UNMANAGED,
@@ -70,6 +71,7 @@ def started(state: Path, root: Path) -> Run:
         command="plan",
         state=state,
         store=DirectoryStore(state),
+        locks=FileLocks(folder=state / "locks", run="test"),
         started=NOW,
         engine=Engine(key=b"k" * 32, spill=state / "spill"),
         meter=Meter(),

@@ -27,6 +27,7 @@ WRITER = dedent(
     from pathlib import Path
     from types import SimpleNamespace
     from reconciler import ledger
+    from reconciler.locks import FileLocks
     from reconciler.store import DirectoryStore
     from reconciler.artifacts import Run
 
@@ -36,7 +37,8 @@ WRITER = dedent(
     for number in range(int(sys.argv[3])):
         run = Run(
             id=f"{name}-{number}", command="test", state=state,
-            store=DirectoryStore(state), started=datetime.now(UTC),
+            store=DirectoryStore(state),
+            locks=FileLocks(folder=state / "locks", run="test"), started=datetime.now(UTC),
             engine=SimpleNamespace(fingerprint="0123"), meter=None,
             clock=lambda: datetime.now(UTC), stop=threading.Event(), tell=print, progress=print,
         )

@@ -28,6 +28,7 @@ from builders import (
 )
 from reconciler.artifacts import Run
 from reconciler.contacts.engine import Engine
+from reconciler.locks import FileLocks
 from reconciler.metrics import Meter
 from reconciler.model import (
     Op,
@@ -136,6 +137,7 @@ def running(clock: Callable[[], datetime] = lambda: NOW) -> Run:
         command="apply",
         state=Path("nowhere"),
         store=DirectoryStore(Path("nowhere")),
+        locks=FileLocks(folder=Path("nowhere") / "locks", run="test"),
         started=NOW,
         engine=Engine(key=b"k" * 32, spill=Path("nowhere")),
         meter=Meter(),
