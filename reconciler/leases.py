@@ -107,7 +107,8 @@ class Leases:
         for thread in self._threads:
             thread.join()
         with suppress(ReconcilerError):
-            if self._said:
+            held = self._store.read(_sign(self._run))
+            if held and self._said and held.mark == self._said.mark:
                 self._store.remove(_sign(self._run))
 
     @property
