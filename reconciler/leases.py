@@ -118,7 +118,7 @@ class Leases:
 
     @contextmanager
     def living(self) -> Iterator[frozenset[str]]:
-        """Yield the ids of the runs that live.
+        """Yield the ids of the runs that live, or that somebody is just burying.
 
         Raises:
             EvidenceError: the store cannot be read.
@@ -197,10 +197,11 @@ class Leases:
                     raise InterruptedRunError("interrupted")
 
     def _holds(self, run: str) -> bool:
-        """Whether a run still has its locks: it lives, or somebody is just burying it."""
-        if self._lives(run):
-            return True
-        return not self.claim(run) and self._store.read(_sign(run)) is not None
+        """Whether a run still has its locks: it has a sign, which nobody has claimed."""
+        held = self._store.read(_sign(run))
+        if held is None or _claimed(held):
+            return False
+        return not (self._expired(held) and self.claim(run))
 
     def _lives(self, run: str) -> bool:
         held = self._store.read(_sign(run))
@@ -274,6 +275,14 @@ def _run_of(held: Held) -> str:
         return str(orjson.loads(held.data)["run"])
     except (orjson.JSONDecodeError, KeyError, TypeError):
         return ""
+
+
+def _claimed(held: Held) -> bool:
+    """Whether a sign is that of a dead run which somebody has taken over."""
+    try:
+        return "claimed_by" in orjson.loads(held.data)
+    except (orjson.JSONDecodeError, TypeError):
+        return False
 
 
 def _told(held: Held) -> str:

@@ -182,6 +182,21 @@ def test_a_dead_run_is_found_out_and_its_lock_taken_over(machines: Machines) -> 
     assert note.startswith("the lock of us-dnc is taken over from run dead (pid")
 
 
+def test_all_locks_of_a_dead_run_are_free_once_it_is_claimed(machines: Machines) -> None:
+    """Whoever has claimed it."""
+    dead = machines.begin("dead")
+    for key in ("us-dnc", "eu"):
+        machines.stack.enter_context(dead.held(key, since=NOW, timeout=0, note=print))
+    machines.store.seconds = 100
+    one, two = machines.begin("one"), machines.begin("two")
+
+    first = take(one)
+    with two.held("eu", since=NOW, timeout=0, note=first.append):
+        pass
+
+    assert ["us-dnc", "eu"] == [note.split()[3] for note in first]
+
+
 def test_one_of_those_who_see_a_run_dead_has_it(machines: Machines) -> None:
     """And if that one dies over it, another."""
     machines.begin("dead")
