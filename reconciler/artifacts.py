@@ -31,6 +31,9 @@ from reconciler.times import zulu
 
 RUNS: Final = "runs"
 """The folder of all runs, in the state directory and in the store."""
+INTENDED: Final = "intended.parquet"
+"""The rows that a run is about to send; gone once ``CHANGES`` says what became of them."""
+CHANGES: Final = "changes.parquet"
 ORIGIN: Final = "run.json"
 """The first artifact of a run: which it is, and where it comes from."""
 _TABLES: Final = "tables"

@@ -20,6 +20,10 @@ from reconciler.masking import printable
 STATE: Final = ".reconciler"
 _SECRET: Final = 1 << 16
 """Bytes of a file that holds a secret, at most."""
+KEY: Final = "pseudonym.key"
+FORMER: Final = "former-keys"
+"""The folder of keys that were in use before, each named by its fingerprint."""
+_FORMER_KEYS: Final = "RECONCILER_FORMER_PSEUDONYM_KEYS"
 _OURS: Final = (
     "runs",
     "ledger",
@@ -49,6 +53,8 @@ class Installation:
     """A folder or a bucket's URL for what outlives a run; empty for the state directory."""
     pseudonym_key: str = ""
     """A reference (``env:``, ``file:``); empty for the key below the state directory."""
+    former_keys: tuple[str, ...] = ()
+    """References to keys that were in use before; those below the state directory aside."""
     memory: str = "1GB"
     """What the contact engine may use before it spills."""
     spill: Path | None = None
@@ -80,6 +86,9 @@ def installation(root: Path, *, state: Path | None = None) -> Installation:
         state=folder,
         store=os.environ.get("RECONCILER_STORE", ""),
         pseudonym_key=os.environ.get("RECONCILER_PSEUDONYM_KEY", ""),
+        former_keys=tuple(
+            filter(None, map(str.strip, os.environ.get(_FORMER_KEYS, "").split(",")))
+        ),
         memory=_enough(memory) if memory else "1GB",
         spill=Path(spill).absolute() if spill else None,
         cache_limit=_bytes(
@@ -180,23 +189,70 @@ def secret(reference: str) -> str:
 def pseudonym_key(settings: Installation) -> bytes:
     """Return the key of all pseudonyms and digests; made on first use, readable by us alone.
 
+    It is made only where the evidence is on this machine and there is none yet: under another key
+    nobody would know which releases are spent.
+
     Raises:
-        SettingError: the key cannot be read or made, or is shorter than 16 bytes.
+        SettingError: the key cannot be read or made, is shorter than 16 bytes, or was lost.
     """
     if settings.pseudonym_key:
         return _long_enough(secret(settings.pseudonym_key).encode(), settings.pseudonym_key)
-    path = settings.state / "pseudonym.key"
+    path = settings.state / KEY
+    if settings.store:
+        raise SettingError(
+            "evidence in a store of its own needs a pseudonym key that all machines share",
+            hint="export RECONCILER_PSEUDONYM_KEY=env:NAME or file:PATH",
+        )
     try:
         disk.private(settings.state)
         if not path.exists():
+            _see_that_it_is_new(settings.state, path)
             with suppress(FileExistsError):  # another process was first: its key is the one
-                disk.create(path, secrets.token_hex(32).encode() + b"\n")
+                disk.create(path, fresh_key())
         return _long_enough(regular.read(path, limit=_SECRET).strip(), str(path))
     except OSError as error:
         raise SettingError(
             f"the pseudonym key {path} cannot be made or read: {error.strerror}",
             hint="check the space and the rights of the state directory",
         ) from error
+
+
+def former_keys(settings: Installation) -> tuple[bytes, ...]:
+    """Return the keys that were in use before: those that are referred to, and those kept here.
+
+    Raises:
+        SettingError: one cannot be read, or is shorter than 16 bytes.
+    """
+    given = [
+        _long_enough(secret(reference).encode(), reference) for reference in settings.former_keys
+    ]
+    folder = settings.state / FORMER
+    try:
+        paths = sorted(folder.glob("*.key"))
+        here = [
+            _long_enough(regular.read(path, limit=_SECRET).strip(), str(path)) for path in paths
+        ]
+    except OSError as error:
+        raise SettingError(f"{folder} cannot be read: {error.strerror}") from error
+    return (*given, *here)
+
+
+def fresh_key() -> bytes:
+    """Return the content of a new key file."""
+    return secrets.token_hex(32).encode() + b"\n"
+
+
+def _see_that_it_is_new(state: Path, path: Path) -> None:
+    """See to it that no evidence was written under a key that is not there any more.
+
+    Raises:
+        SettingError: some was.
+    """
+    if any((state / "ledger").glob("*.json")):
+        raise SettingError(
+            f"the pseudonym key {path} is gone, and evidence was written under it",
+            hint="restore it from a backup: no other one knows which releases are spent",
+        )
 
 
 def _long_enough(key: bytes, where: str) -> bytes:

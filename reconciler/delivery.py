@@ -6,6 +6,7 @@ sends exactly the rows it is given and never decides which those are.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
 import pyarrow as pa
@@ -29,6 +30,8 @@ class Delivery:
     """Rows of which it is not known whether they are in place."""
     error: ReconcilerError | None = None
     """What ended the delivery before its last row."""
+    at: datetime | None = None
+    """When it was over."""
     version: str = ""
     """The list's version after the last request that said one."""
 
@@ -76,19 +79,22 @@ def _sent(
     piece: pa.Table, *, writer: Writer, list_id: str, journal: Journal, facts: Mapping[str, object]
 ) -> Sent:
     """Send rows once, with a journal line before and one after."""
-    intent = journal.intent({**facts, "rows": piece.num_rows})
+    numbers = piece.column("row")
+    ends = {"first": numbers[0].as_py(), "last": numbers[-1].as_py()}
+    intent = journal.intent({**facts, "rows": piece.num_rows, **ends})
     try:
         sent = writer.send(list_id, piece)
     except ReconcilerError as error:
         journal.outcome(intent, {"error": type(error).__name__})
         raise
+    refused = sorted(numbers[error.index].as_py() for error in sent.errors)
     told = {
         "taken": sent.taken,
         "errors": len(sent.errors),
         "unnamed": len(sent.unnamed),
         "version": sent.version,
     }
-    journal.outcome(intent, told)
+    journal.outcome(intent, told | ({"refused": refused} if refused else {}))
     return sent
 
 

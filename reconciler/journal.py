@@ -7,16 +7,24 @@ evidence, never state: nothing is skipped on its word. It never holds an address
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import orjson
 
 from reconciler import disk
-from reconciler.errors import EvidenceError
+from reconciler.artifacts import Run, kept
+from reconciler.errors import EvidenceError, ReconcilerError
+from reconciler.times import zulu
+
+NAME: Final = "journal.jsonl"
+"""Of a journal in its run's folder."""
+PARTS: Final = "journal"
+"""The folder beside it with what was mirrored into a store: numbered pieces of whole lines."""
 
 
 class Journal:
@@ -25,11 +33,30 @@ class Journal:
     Args:
         path: a file that does not exist yet.
         fsync: brings what was written to an open file to disk; that of ``os`` by default.
+        clock: tells when each line was written; without it no line says.
+        mirror: takes the name of a piece, below the run's folder, and its lines, to keep them where
+            they outlive this machine. It hears of an action on a list before the first request of
+            it is sent, and of everything else after each answer.
     """
 
-    def __init__(self, path: Path, *, fsync: Callable[[int], None] | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        fsync: Callable[[int], None] | None = None,
+        clock: Callable[[], datetime] | None = None,
+        mirror: Callable[[str, bytes], None] | None = None,
+    ) -> None:
         self._path = path
         self._fsync = fsync or os.fsync
+        self._clock = clock
+        self._mirror = mirror
+        self._mirroring = threading.Lock()
+        """Held while a piece is mirrored; taken before the others."""
+        self._mirrored = (0, 0)
+        """How many pieces are, and how many bytes."""
+        self._begun = set[tuple[object, object]]()
+        """The lists, each with an action, of which the mirror has heard."""
         self._lock = threading.Lock()
         """Held while a line is written."""
         self._settling = threading.Lock()
@@ -44,7 +71,7 @@ class Journal:
 
     def __enter__(self) -> Self:
         try:
-            flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_APPEND
             self._file = os.open(self._path, flags, 0o600)
             disk.settle(self._path.parent)
         except OSError as error:
@@ -65,7 +92,12 @@ class Journal:
         Raises:
             EvidenceError: it cannot be written; then nothing may be sent.
         """
-        return self._append({"event": "intent", **facts})
+        number = self._append({"event": "intent", **facts})
+        about = facts.get("list"), facts.get("op", facts.get("action"))
+        if self._mirror and about not in self._begun:
+            self._keep(self._mirror)
+            self._begun.add(about)
+        return number
 
     def outcome(self, intent: int, facts: Mapping[str, object]) -> None:
         """Write down what came of an intent.
@@ -74,12 +106,26 @@ class Journal:
             EvidenceError: it cannot be written.
         """
         self._append({"event": "outcome", "intent": intent, **facts})
+        if self._mirror:
+            with suppress(ReconcilerError):  # the next piece has these lines, too
+                self._keep(self._mirror)
+
+    def _keep(self, mirror: Callable[[str, bytes], None]) -> None:
+        """Mirror what is on disk and was not yet; one thread's piece has the lines of all."""
+        with self._mirroring:
+            with self._settling:
+                end = self._settled[1]
+            pieces, start = self._mirrored
+            if end > start:
+                mirror(f"{PARTS}/{pieces + 1:08d}.jsonl", os.pread(self._file, end - start, start))
+                self._mirrored = pieces + 1, end
 
     def _append(self, facts: Mapping[str, object]) -> int:
         """Write a line, and return its number once it is on disk."""
+        at = {"at": zulu(self._clock())} if self._clock else {}
         with self._lock:
             number = self._number + 1
-            line = seal(orjson.dumps({"number": number, **facts}))
+            line = seal(orjson.dumps({"number": number, **at, **facts}))
             try:
                 _write_whole(self._file, line)
             except OSError as error:
@@ -122,27 +168,44 @@ class Journal:
             os.ftruncate(self._file, size)
 
 
+def journal_of(run: Run) -> Journal:
+    """Return the journal of a run; its lines are mirrored where others have to read them."""
+
+    def mirror(name: str, lines: bytes) -> None:
+        run.store.create(kept(run.id, name), lines)
+
+    return Journal(run.folder / NAME, clock=run.clock, mirror=mirror if run.store.shared else None)
+
+
 def seal(content: bytes) -> bytes:
     """Return a journal line around JSON content."""
     checksum = hashlib.sha256(content).hexdigest()
     return b'{"length":%d,"sha256":"%s","line":%s}\n' % (len(content), checksum.encode(), content)
 
 
-def replay(path: Path) -> Iterator[Mapping[str, Any]]:
+def replay(*parts: Path) -> Iterator[Mapping[str, Any]]:
     """Yield the lines that are whole, up to the first that is torn, altered or not there.
+
+    Args:
+        *parts: the journal, or the pieces that were mirrored of it, in their order.
 
     Raises:
         EvidenceError: there is no journal, or it cannot be read.
     """
-    try:
-        with path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
-                line = _line(raw)
-                if line is None or line.get("number") != number:
-                    return
-                yield line
-    except OSError as error:
-        raise EvidenceError(f"{path} cannot be read: {error.strerror}") from error
+    for number, raw in enumerate(_raw(parts), start=1):
+        line = _line(raw)
+        if line is None or line.get("number") != number:
+            return
+        yield line
+
+
+def _raw(parts: Iterable[Path]) -> Iterator[bytes]:
+    for path in parts:
+        try:
+            with path.open("rb") as file:
+                yield from file
+        except OSError as error:
+            raise EvidenceError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _line(raw: bytes) -> Mapping[str, Any] | None:

@@ -37,7 +37,7 @@ _TRIES: Final = 100
 _NUMBERED: Final = re.compile(rf"{FOLDER}/(\d{{8}})\.json")
 _WITNESSED: Final = 2
 """The format from which on there is a witness."""
-_UNDER_WAY: Final = frozenset({"releasing", "released"})
+_UNDER_WAY: Final = frozenset({"releasing", "released", "held", "hold-released", "pruned"})
 """Outcomes of lines that a run writes before its last one."""
 
 
@@ -104,6 +104,22 @@ def released(run: Run, spent: Collection[str], *, kept: Collection[str] = ()) ->
     """
     told = {"lists": {}, "spent": sorted(spent), "kept": sorted(kept)}
     return _take_number(run.store, {**_head(run, "released"), **told})
+
+
+def note(run: Run, outcome: str, **facts: object) -> int:
+    """Write down a decision about evidence itself, as soon as it is taken.
+
+    What is to be removed is named before it is, so that its absence is known to be meant.
+
+    Args:
+        run: the run, still under way.
+        outcome: ``held``, ``hold-released`` or ``pruned``.
+        facts: what was decided, under a name of its own; without an address.
+
+    Raises:
+        EvidenceError: the ledger cannot be written; then nothing may be removed.
+    """
+    return _take_number(run.store, {**_head(run, outcome), "lists": {}, "spent": [], **facts})
 
 
 def _head(run: Run, outcome: str) -> dict[str, object]:
@@ -189,7 +205,13 @@ class Past:
         return frozenset(key for key, at in self.sent.items() if now >= at + RELEASE_AHEAD)
 
 
-def past(store: Store, *, key: str = "", since: datetime | None = None) -> Past:
+def past(
+    store: Store,
+    *,
+    key: str = "",
+    keys: Collection[str] = (),
+    since: datetime | None = None,
+) -> Past:
     """Read the whole ledger, checking that it is an unbroken chain.
 
     What can be read counts also where something else cannot: the more releases are known to be
@@ -198,6 +220,7 @@ def past(store: Store, *, key: str = "", since: datetime | None = None) -> Past:
     Args:
         store: where the ledger is.
         key: fingerprint of the pseudonym key in use; empty where no release is asked about.
+        keys: fingerprints of the former keys that are at hand too.
         since: releases that were spent before have run out in any case.
     """
     spent, ended = set[str](), set[str]()
@@ -208,7 +231,7 @@ def past(store: Store, *, key: str = "", since: datetime | None = None) -> Past:
     strange = ""
     for held in _links(store, doubts.append):
         spent.update(held["spent"])
-        if key and _foreign(held, key, since):
+        if key and _foreign(held, {key, *keys}, since):
             strange = f"ledger file {held['number']} was written under another pseudonym key"
         known |= held["lists"]
         if held["applied"]:
@@ -230,10 +253,10 @@ def past(store: Store, *, key: str = "", since: datetime | None = None) -> Past:
     )
 
 
-def _foreign(held: Mapping[str, Any], key: str, since: datetime | None) -> bool:
-    """Whether a file names releases that still count, by pseudonyms of another key."""
+def _foreign(held: Mapping[str, Any], keys: Collection[str], since: datetime | None) -> bool:
+    """Whether a file names releases that still count, by pseudonyms of a key not at hand."""
     recent = since is None or held["finished"] >= since
-    return held["key"] not in ("", key) and recent and bool(held["spent"] or held["doubted"])
+    return held["key"] not in ("", *keys) and recent and bool(held["spent"] or held["doubted"])
 
 
 def _links(store: Store, doubt: Callable[[str], None]) -> Iterator[Mapping[str, Any]]:

@@ -899,6 +899,8 @@ class Outcome:
     """Rows withheld because somebody changed the contact since the plan."""
     smallest: int | None = None
     """Of a list that was read back: the fewest addresses it was seen to suppress in this run."""
+    at: datetime | None = None
+    """When a batch was answered, or given up."""
     detail: str = ""
     exit_code: int = 0
 

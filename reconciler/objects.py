@@ -179,9 +179,11 @@ class ObjectStore:
             return sorted(one["path"] for part in listed for one in part if one["path"] > after)
 
     def remove(self, name: str) -> None:
-        """Take a name away; one that nobody has is no error."""
+        """Take a name away, and its copy here; one that nobody has is no error."""
         with self._translated(name, "removed"), suppress(*_ABSENT):
             obstore.delete(self.bucket, name)
+        with suppress(OSError):
+            (self.mirror / name).unlink(missing_ok=True)
 
     def _got(self, name: str) -> Any:
         try:

@@ -5,19 +5,19 @@ the way to a ``Reader``; ``execute`` is everything after a yes and gets the way 
 That planning cannot write is a type, not a promise.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
 
 from reconciler import desired as compiling
-from reconciler import ledger, notify, record, spec
+from reconciler import intentions, ledger, notify, record, spec
 from reconciler import observed as observing
 from reconciler.api.port import Reader, Writer
 from reconciler.apply import apply
 from reconciler.artifacts import Run
-from reconciler.journal import Journal
+from reconciler.journal import journal_of
 from reconciler.model import (
     Desired,
     Observed,
@@ -89,7 +89,8 @@ def prepare(
     """
     loaded = spec.load(selection)
     outlived = run.clock() - loaded.policy.release_within - _DAY
-    past = ledger.past(run.store, key=run.engine.fingerprint, since=outlived)
+    engine = run.engine
+    past = ledger.past(run.store, key=engine.fingerprint, keys=engine.fingerprints, since=outlived)
     desired = compiling.compile(
         loaded,
         engine=run.engine,
@@ -117,7 +118,12 @@ def prepare(
 
 
 def execute(
-    made: Plan, *, tenants: Mapping[str, Tenant], writer: Callable[[Tenant], Writer], run: Run
+    made: Plan,
+    *,
+    tenants: Mapping[str, Tenant],
+    writer: Callable[[Tenant], Writer],
+    run: Run,
+    applied: Collection[str] = (),
 ) -> Receipt:
     """Carry out a plan, tell the CRM, and record what was done.
 
@@ -126,15 +132,19 @@ def execute(
         tenants: by name.
         writer: opens the way to a tenant.
         run: where artifacts go.
+        applied: keys of lists that earlier runs worked on.
 
     Raises:
         EvidenceError: what is about to be done cannot be written down, so it is not done.
     """
-    with Journal(run.folder / "journal.jsonl") as journal:
+    intentions.declare(made, tenants=tenants, run=run)
+    with journal_of(run) as journal:
         writers = {
             name: writer(tenants[name])
             for name in {listed.tenant for listed in made.lists if listed.actions}
         }
         outcomes = apply(made, writers=writers, run=run, journal=journal)
     hooks = notify.notify(made, outcomes, tenants=tenants, run=run)
-    return record.receipt(made, outcomes, hooks, run=run)
+    done = record.receipt(made, outcomes, hooks, run=run, applied=applied)
+    intentions.fulfilled(run)
+    return done

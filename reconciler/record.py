@@ -4,13 +4,13 @@ Counts, digests and pseudonyms; addresses only in the run folder's ``tables/``. 
 nothing at the service and decides nothing.
 """
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from reconciler import ledger
+from reconciler import ledger, measures
 from reconciler.artifacts import Run, plain
 from reconciler.contacts import evidence
 from reconciler.contacts.fates import Fates, columns, fates
@@ -94,9 +94,23 @@ def observation(spec: Spec, desired: Desired, observed: Observed, *, run: Run) -
 
 
 def receipt(
-    plan: Plan, outcomes: Sequence[Outcome], hooks: Sequence[WebhookResult], *, run: Run
+    plan: Plan,
+    outcomes: Sequence[Outcome],
+    hooks: Sequence[WebhookResult],
+    *,
+    run: Run,
+    applied: Collection[str] = (),
 ) -> Receipt:
-    """Write what was done: ``changes.parquet``, rejected rows, and ``receipt.json``."""
+    """Write what was done: ``changes.parquet``, rejected rows, and ``receipt.json``.
+
+    Args:
+        plan: what was to be done.
+        outcomes: what was done.
+        hooks: whom it was told.
+        run: where artifacts go.
+        applied: keys of lists that earlier runs worked on; of others it is written down, too, who
+            was suppressed on them before.
+    """
     told = _by_list(outcomes)
     for listed in plan.lists:
         _rejected(listed, told[listed.key], run=run)
@@ -104,6 +118,11 @@ def receipt(
         _changes(listed, told[listed.key], run=run)
         for listed in plan.lists
         if listed.actions or _TO_SEND & listed.gap.parts.keys()
+    ]
+    parts += [
+        _found(listed, run=run)
+        for listed in plan.lists
+        if listed.key not in applied and listed.observed_table.rows
     ]
     if parts:
         evidence.collect(run.engine, parts, run.folder / "changes.parquet")
@@ -118,7 +137,9 @@ def receipt(
         refusals=plan.refusals,
         failures=plan.failures,
         webhooks=tuple(hooks),
-        metrics=_metrics(outcomes, run),
+        metrics=measures.of_receipt(
+            plan, outcomes, hooks, cost=run.meter.snapshot(), now=run.clock()
+        ),
         created={
             one.key: one.detail
             for one in outcomes
@@ -169,23 +190,6 @@ def close(run: Run, *, code: int, plan: Plan | None = None, done: Receipt | None
     )
 
 
-def _metrics(outcomes: Sequence[Outcome], run: Run) -> Mapping[str, object]:
-    sent = sum(outcome.rows for outcome in outcomes if outcome.batch)
-    rejected = sum(len(outcome.rejections) for outcome in outcomes)
-    return {
-        **run.meter.snapshot(),
-        "updates": sum(outcome.taken for outcome in outcomes if outcome.batch),
-        "settings_updated": sum(
-            outcome.action == "UpdateList" and outcome.status is Status.DONE for outcome in outcomes
-        ),
-        "rejected_rows": rejected,
-        "rejected_codes": Counter(
-            rejection.code for outcome in outcomes for rejection in outcome.rejections
-        ),
-        "validation_error_rate": rejected / sent if sent else 0.0,
-    }
-
-
 def _by_list(outcomes: Sequence[Outcome]) -> Mapping[str, list[Outcome]]:
     """Outcomes by the key of their list; none where there is none."""
     own = defaultdict[str, list[Outcome]](list)
@@ -212,6 +216,14 @@ def _changes(listed: ListPlan, own: Sequence[Outcome], *, run: Run) -> Path:
     told = _told(listed, own)
     into = run.tables(listed.key) / "changes.parquet"
     evidence.changes(run.engine, listed.gap.rows, key=listed.key, into=into, **columns(told))
+    return into
+
+
+def _found(listed: ListPlan, *, run: Run) -> Path:
+    """Write who was suppressed on a list when it was first worked on, to be collected."""
+    into = run.tables(listed.key) / "found.parquet"
+    seen = listed.observed_table
+    evidence.found(run.engine, seen, key=listed.key, at=run.started, into=into)
     return into
 
 

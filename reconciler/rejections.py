@@ -177,12 +177,13 @@ def _outcomes(path: Path, key: str) -> tuple[Outcome, ...]:
 
 def _read(outcome: Mapping[str, Any]) -> dict[str, Any]:
     """Return those fields of an outcome that JSON spells in its own way."""
-    lapse_after = outcome["lapse_after"]
+    lapse_after, at = outcome["lapse_after"], outcome.get("at")
     return {
         "status": Status(outcome["status"]),
         "rejections": tuple(Rejection(**each) for each in outcome["rejections"]),
         "changed": tuple(outcome["changed"]),
         "lapse_after": parse_time(lapse_after) if lapse_after else None,
+        "at": parse_time(at) if at else None,
     }
 
 

@@ -32,6 +32,7 @@ _FILES: Final = MappingProxyType(
         "Plan": "plan.schema.json",
         "Receipt": "receipt.schema.json",
         "Drift": "drift.schema.json",
+        "Report": "report.schema.json",
         "Problem": "problem.schema.json",
     }
 )

@@ -131,13 +131,15 @@ class _Flight:
         keys = spending.doubt(action, batch, work)
 
         def fly() -> Delivery:
-            return deliver(
+            made = deliver(
                 _timed(batch, work) if isinstance(action, Release) else batch,
                 writer=work.writer,
                 list_id=work.list_id,
                 journal=work.journal,
                 facts=facts,
             )
+            made.at = work.run.clock()
+            return made
 
         self.begun.append(
             _Begun(
@@ -206,6 +208,7 @@ def _of_batch(
         status=status,
         rejections=tuple(made.rejections),
         lapse_after=lapse_after,
+        at=made.at,
         detail=str(made.error or ""),
         exit_code=code,
     )

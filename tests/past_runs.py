@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from builders import NOW, list_spec, place, tenant
-from reconciler import desired, pipeline, record, rejections, saved
+from reconciler import desired, ledger, pipeline, record, rejections, saved
 from reconciler.contacts.engine import Engine
 from reconciler.model import InlineContact, ListSpec, Receipt, Rejected, Selection, Spec
 from strategies import OPEN
@@ -75,6 +75,7 @@ class Past:
         as_of = as_of or self.time
         with running(folder=self.state, clock=lambda: self.time) as run:
             prepared = prepare(self.specs, self.world, run, as_of=as_of)
+            record.observation(self.specs, prepared.desired, prepared.observed, run=run)
             made = prepared.plan(as_of=as_of, preview=preview)
             chosen = Selection(root=Path("specs"))
             run.write("plan.json", saved.document(made, spec=self.specs, selection=chosen, key=""))
@@ -83,7 +84,11 @@ class Past:
                 self.world.moves_while_read = False
                 with suppress(KilledError):
                     done = pipeline.execute(
-                        made, tenants=self.specs.tenants, writer=lambda _: self.world, run=run
+                        made,
+                        tenants=self.specs.tenants,
+                        writer=lambda _: self.world,
+                        run=run,
+                        applied=ledger.past(run.store, key=run.engine.fingerprint).applied,
                     )
             record.close(run, code=done.exit_code if done else 0, plan=made, done=done)
             return done

@@ -302,7 +302,8 @@ def test_the_readme_has_two_lines_to_start_with() -> None:
 
 
 def _flags(commands: Mapping[str, click.Command]) -> set[str]:
-    return {
+    below = (one.commands for one in commands.values() if isinstance(one, click.Group))
+    return {flag for nested in below for flag in _flags(nested)} | {
         flag
         for command in commands.values()
         for option in command.params

@@ -17,8 +17,8 @@ from reconciler.errors import ReconcilerError
 from reconciler.metrics import Meter
 
 TRIES: Final = 4
-BUDGET: Final = 60.0
-"""Seconds of waiting for one event; what is not delivered then is reported."""
+BUDGET: Final = 30.0
+"""Seconds of waiting for one event; what is not delivered then waits for a later run."""
 THROTTLED: Final = 429
 _CLOCK: Final = Clock()
 
@@ -29,14 +29,17 @@ class Delivery(NamedTuple):
     delivered: bool
     attempts: int
     detail: str
+    status: int = 0
+    """As last answered; 0 where nobody answered."""
 
 
-def post(
+def post(  # noqa: PLR0913 - tests hand in the last two
     url: str,
     *,
     body: bytes,
     headers: Mapping[str, str],
     timeout: float,
+    tries: int = TRIES,
     meter: Meter | None = None,
     on_wait: Callable[[str], None] | None = None,
     stop: threading.Event | None = None,
@@ -53,6 +56,7 @@ def post(
         body: sent as it is: it is what was signed.
         headers: its signature and content type.
         timeout: seconds for each step of one try.
+        tries: how often it is tried, at most.
         meter: told of each try as a ``webhook`` call.
         on_wait: told of each wait before it, in words.
         stop: once set, nothing more is tried.
@@ -70,13 +74,14 @@ def post(
         meter=meter,
     )
     retries = Retries(
-        pace=pace, meter=meter, on_wait=on_wait or _silent, budget=BUDGET, tries=TRIES
+        pace=pace, meter=meter, on_wait=on_wait or _silent, budget=BUDGET, tries=tries
     )
     attempts, status = 0, 0
 
     def attempt() -> None:
         nonlocal attempts, status
         attempts += 1
+        status = 0
         with (
             translated(),
             pace.turn(),
@@ -92,11 +97,10 @@ def post(
         try:
             retries.run(attempt, what="webhook")
         except ReconcilerError as error:
-            return Delivery(delivered=False, attempts=attempts, detail=str(error))
+            return Delivery(delivered=False, attempts=attempts, detail=str(error), status=status)
     taken = httpx.codes.is_success(status)
-    return Delivery(
-        delivered=taken, attempts=attempts, detail="" if taken else f"answered {status}"
-    )
+    detail = "" if taken else f"answered {status}"
+    return Delivery(delivered=taken, attempts=attempts, detail=detail, status=status)
 
 
 def _raise_transient(response: httpx.Response, clock: Clock) -> None:

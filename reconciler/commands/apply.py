@@ -9,7 +9,8 @@ import click
 from reconciler import pipeline, saved, spec
 from reconciler import plan as deciding
 from reconciler.artifacts import Run
-from reconciler.commands import frame, shown, wiring
+from reconciler.commands import frame, measuring, shown, wiring
+from reconciler.commands.flags import metrics_option
 from reconciler.commands.plan import refresh_option
 from reconciler.errors import Exit, StalePlanError, UsageError
 from reconciler.model import Overrides, Plan, Receipt
@@ -43,6 +44,7 @@ _QUESTION: Final = "Apply this plan? Only 'yes' is taken as a yes: "
     help="Seconds to wait for another run that works on the same list.",
 )
 @refresh_option
+@metrics_option
 @frame.override_options
 @frame.global_options
 @click.pass_context
@@ -71,10 +73,12 @@ def command(
     if not (file or auto_approve or sys.stdin.isatty()):
         raise UsageError("there is no terminal to ask at", hint="add --auto-approve")
     with (
+        measuring.measured(ctx, "apply") as told,
         wiring.running(ctx, "apply", chosen.root) as run,
         wiring.door(run) as door,
         wiring.recorded(run) as upshot,
     ):
+        told.run, told.upshot = run, upshot
         approved = saved.read(file, root=chosen.root, now=run.clock()) if file else None
         chosen = approved.selection if approved else chosen
         keys = tuple(listed.name for listed in spec.load(chosen).lists)
@@ -101,7 +105,11 @@ def command(
                 now = prepared.plan(as_of=run.clock(), overrides=allowed)
                 made = upshot.plan = deciding.within(now, made)
             done = upshot.done = pipeline.execute(
-                made, tenants=prepared.spec.tenants, writer=door, run=run
+                made,
+                tenants=prepared.spec.tenants,
+                writer=door,
+                run=run,
+                applied=prepared.applied.keys(),
             )
         upshot.code = done.exit_code
         run.write("report.md", markdown.receipt(done, made=made).encode())

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from reconciler import capturing, origins, pipeline, spec
-from reconciler.commands import frame, shown, wiring
+from reconciler.commands import frame, measuring, shown, wiring
+from reconciler.commands.flags import metrics_option
 from reconciler.drift import report
 from reconciler.errors import Exit, worst
 from reconciler.model import Drift
@@ -31,6 +32,7 @@ from reconciler.views import machine, markdown
     help="Write surplus contacts to a file that a spec can name as a source; of several lists "
     "one each, FILE-<name>.csv.",
 )
+@metrics_option
 @frame.global_options
 @click.pass_context
 def command(
@@ -44,10 +46,12 @@ def command(
     keys = tuple(listed.name for listed in spec.load(chosen).lists) if capture else ()
     into = capturing.files(capture, keys) if capture else {}
     with (
+        measuring.measured(ctx, "drift", besides=list(into.values())) as told,
         wiring.running(ctx, "drift", chosen.root) as run,
         wiring.door(run) as door,
         wiring.recorded(run) as upshot,
     ):
+        told.run, told.upshot = run, upshot
         now = run.clock()
         prepared = pipeline.prepare(chosen, reader=door, as_of=now, run=run, fresh=True)
         found = report(
@@ -58,6 +62,7 @@ def command(
                 prepared.desired, prepared.observed, applied=prepared.applied, as_of=now, run=run
             ),
         )
+        told.found = found
         upshot.code = _exit_code(found, fail_on)
         run.write("drift.json", machine.drift(found, exit_code=upshot.code))
         run.write("report.md", markdown.drift(found).encode())

@@ -88,14 +88,22 @@ def keep_trace(
 
 def asked_format(args: Sequence[str]) -> str:
     """Return the format that a command line asks for, also one that cannot be parsed."""
-    verb = next((arg for arg in args if arg in VERBS), "")
-    asked = os.environ.get(f"RECONCILER_{verb.upper()}_FORMAT", "")
+    asked = _wished(args)
     for arg, following in pairwise([*args, ""]):
         if arg == "--format":
             asked = following
         elif arg.startswith("--format="):
             asked = arg.partition("=")[2]
     return asked
+
+
+def _wished(args: Sequence[str]) -> str:
+    """Return the format that a variable of the verb, or of the verb below it, asks for."""
+    at = next((at for at, arg in enumerate(args) if arg in VERBS), len(args))
+    verb, below = "".join(args[at : at + 1]), [arg for arg in args[at + 1 :] if arg.isidentifier()]
+    names = [verb, *(f"{verb}_{word}" for word in below)]
+    found = (os.environ.get(f"RECONCILER_{name}_FORMAT".upper(), "") for name in names)
+    return next(filter(None, found), "")
 
 
 def _names_absent_path(error: click.ClickException) -> bool:

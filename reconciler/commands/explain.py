@@ -54,7 +54,7 @@ def command(ctx: click.Context, *, address: str, paths: tuple[Path, ...], refres
     nowhere.
     """
     chosen = frame.selection(ctx, paths)
-    named = explain.addresses(_typed(ctx) if address == "-" else address, spec.load(chosen))
+    named = explain.addresses(typed(ctx) if address == "-" else address, spec.load(chosen))
     with (
         wiring.running(ctx, "explain", chosen.root) as run,
         wiring.door(run) as door,
@@ -81,7 +81,7 @@ def command(ctx: click.Context, *, address: str, paths: tuple[Path, ...], refres
     return upshot.code
 
 
-def _typed(ctx: click.Context) -> str:
+def typed(ctx: click.Context) -> str:
     """Return the one line that stands on standard input."""
     with frame.interruptible(ctx):
         try:

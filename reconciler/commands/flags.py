@@ -28,6 +28,7 @@ _FORMAT: Final = "reconciler.format"
 _SELECTED: Final = "reconciler.selected"
 _OVERRIDES: Final = "reconciler.overrides"
 _WRITTEN: Final = "reconciler.written"
+_METRICS: Final = "reconciler.metrics"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +143,18 @@ def write_option(*formats: str) -> Callable[[_Decorated], _Decorated]:
     )
 
 
+def metrics_option(command: _Decorated) -> _Decorated:
+    """Add ``--metrics-file``; ``metrics_file`` returns what it says."""
+    return click.option(
+        "--metrics-file",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        expose_value=False,
+        callback=_keep_metrics_file,
+        help="Also write the run's numbers to a file for Prometheus, whatever comes of the run.",
+    )(command)
+
+
 # ---------------------------------------------------------------- what they say
 
 
@@ -159,6 +172,12 @@ def wanted_format(ctx: click.Context) -> str:
 def written(ctx: click.Context) -> "tuple[tuple[str, Path], ...]":
     """Return the format and the path of each file that the result is to be written to."""
     return tuple(ctx.meta.get(_WRITTEN, ()))
+
+
+def metrics_file(ctx: click.Context) -> "Path | None":
+    """Return the file that the run's numbers are to be written to."""
+    held = ctx.meta.get(_METRICS)
+    return held if isinstance(held, Path) else None
 
 
 def selection(ctx: click.Context, paths: tuple[Path, ...]) -> "Selection":
@@ -251,6 +270,30 @@ def _keep_written(
     if twice:
         raise click.BadParameter(f"{scrub(str(twice))} is named twice", ctx=ctx, param=param)
     ctx.meta[_WRITTEN] = value
+
+
+def _keep_metrics_file(ctx: click.Context, param: click.Parameter, value: Path | None) -> None:
+    """Keep where the numbers go.
+
+    Raises:
+        SettingError: a file cannot be there.
+    """
+    del param
+    if value is None:
+        return
+    if str(value) == "-":
+        raise UsageError("--metrics-file takes a file, not standard output", hint="name a file")
+    why = ""
+    try:
+        if value.is_dir() or not value.absolute().parent.is_dir():
+            why = "is a folder" if value.is_dir() else "is in a folder that does not exist"
+    except OSError as error:
+        why = f"cannot be a file: {error.strerror}"
+    if why:
+        raise SettingError(
+            f"--metrics-file: {scrub(str(value))} {why}", hint="name a file to be written"
+        )
+    ctx.meta[_METRICS] = value
 
 
 def _labels(

@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from reconciler import artifacts, pipeline, record
-from reconciler.commands import frame, shown, wiring
+from reconciler.commands import frame, measuring, shown, wiring
+from reconciler.commands.flags import metrics_option
 from reconciler.errors import Exit, SettingError, UsageError
 from reconciler.times import parse_time
 from reconciler.views import markdown
@@ -46,6 +47,7 @@ refresh_option = click.option(
 @click.option("--detailed-exitcode", is_flag=True, help="Exit 2 where there are changes.")
 @click.option("--as-of", type=Time(), help="Judge ends at this time: a preview, never applied.")
 @refresh_option
+@metrics_option
 @frame.global_options
 @click.pass_context
 def command(
@@ -66,10 +68,12 @@ def command(
     if out and not out.absolute().parent.is_dir():
         raise SettingError(f"--out: the folder {out.absolute().parent} does not exist")
     with (
+        measuring.measured(ctx, "plan", besides=[out]) as told,
         wiring.running(ctx, "plan", chosen.root) as run,
         wiring.door(run) as door,
         wiring.recorded(run) as upshot,
     ):
+        told.run, told.upshot = run, upshot
         now = as_of or run.clock()
         prepared = pipeline.prepare(
             chosen, reader=door, as_of=now, run=run, anew=refresh == "always"

@@ -6,23 +6,25 @@ It decides nothing.
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import Final
 from wsgiref.types import WSGIApplication
 
 import click
 
-from reconciler import artifacts, cache, interrupted, leases, locks, record, saved
+from reconciler import artifacts, cache, interrupted, leases, locks, notify, record, saved, spec
 from reconciler.api.connect import connect
 from reconciler.api.port import Writer
 from reconciler.artifacts import Run
 from reconciler.commands import frame
 from reconciler.commands.ending import ending as told
-from reconciler.config import Installation, pseudonym_key
+from reconciler.config import Installation, former_keys, pseudonym_key
 from reconciler.contacts.engine import Engine
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.metrics import Meter
@@ -31,6 +33,9 @@ from reconciler.store import DirectoryStore, Locks, Store
 
 Door = Callable[[Tenant], Writer]
 """Opens the way to a tenant, once a run."""
+_PASSING_ON: Final = frozenset({"apply", "drift", "plan"})
+"""Commands that deliver webhooks of earlier runs in passing; whoever asks about one address, or
+tries a connection, is not kept waiting."""
 
 
 @contextmanager
@@ -52,6 +57,7 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
         _alive(settings, kept, name, since=now, stop=stop) as own,
         Engine(
             key=pseudonym_key(settings),
+            former=former_keys(settings),
             spill=settings.spill or settings.state / "spill",
             memory=settings.memory,
         ) as engine,
@@ -74,11 +80,18 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
         )
         artifacts.start(run, root=root)
         frame.note_folder(ctx, run.folder)
-        interrupted.settle(run)
+        living = interrupted.settle(run)
+        if command in _PASSING_ON:
+            notify.leftovers(run, partial(_tenants, root), living=living)
         try:
             yield run
         finally:
             _bound(run, settings.cache_limit)
+
+
+def _tenants(root: Path) -> Mapping[str, Tenant]:
+    """Return the tenants of all specs, for those whose webhooks wait."""
+    return spec.load(Selection(root=root)).tenants
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +66,7 @@ class Engine:
 
     Args:
         key: the pseudonym key.
+        former: those that were in use before, so that what was written under them is known again.
         spill: a folder for what does not fit into memory. It may hold addresses, so what a dead
             process left there is removed at opening, and our own part at closing.
         memory: DuckDB's ``memory_limit``, such as ``1GB``.
@@ -74,8 +75,11 @@ class Engine:
         EngineError: the engine could not be opened.
     """
 
-    def __init__(self, *, key: bytes, spill: Path, memory: str = "1GB") -> None:
+    def __init__(
+        self, *, key: bytes, spill: Path, memory: str = "1GB", former: Sequence[bytes] = ()
+    ) -> None:
         self._key = key
+        self._former = tuple(former)
         self._spill = spill
         self._memory = memory
         self._turns = threading.BoundedSemaphore(_AT_ONCE)
@@ -139,11 +143,20 @@ class Engine:
     @property
     def fingerprint(self) -> str:
         """A name for the installation's key that does not give it away."""
-        return self.pseudonym("fingerprint of this key")[:16]
+        return fingerprint(self._key)
+
+    @property
+    def fingerprints(self) -> frozenset[str]:
+        """The names of all keys that are known, former ones too."""
+        return frozenset(map(fingerprint, (self._key, *self._former)))
 
     def pseudonym(self, text: str) -> str:
         """Return the HMAC-SHA256 of a text under the installation's key, as hex."""
-        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
+        return _hmac(self._key, text)
+
+    def pseudonyms(self, text: str) -> Mapping[str, str]:
+        """Return what stands for a text under each key that is known, by the keys' names."""
+        return {fingerprint(key): _hmac(key, text) for key in (self._key, *self._former)}
 
     def fold(
         self, session: duckdb.DuckDBPyConnection, columns: str, source: str, /, **values: object
@@ -195,6 +208,15 @@ def execute(
     for statement in statements:
         session.execute(statement, values)
     return session
+
+
+def fingerprint(key: bytes) -> str:
+    """Return a name for a pseudonym key that does not give it away."""
+    return _hmac(key, "fingerprint of this key")[:16]
+
+
+def _hmac(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

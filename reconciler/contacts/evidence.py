@@ -27,11 +27,12 @@ STATUSES: Final = pa.schema(
         ("last", pa.int64()),
         ("status", pa.string()),
         ("lapse_after", pa.int64()),
+        ("at", pa.timestamp("us", tz="UTC")),
     ]
 )
 """One row a batch that was sent: the numbers of its first and last row, what became of it
-(``model.Status``), and the time, in seconds since 1970 UTC, up to which rows had lapsed and were
-left out; null where none was."""
+(``model.Status``), the time, in seconds since 1970 UTC, up to which rows had lapsed and were
+left out, null where none was, and when it was answered."""
 
 REJECTIONS: Final = pa.schema(
     [
@@ -74,8 +75,8 @@ gap AS (
     SELECT * FROM read_parquet($path)
     WHERE op IN ('suppress', 'amend', 'part', 'shorten', 'release'))
 SELECT gap.op, gap."row", gap.address, gap.spelling, gap.reason, gap.until, gap.basis,
-    gap.source, gap.line, gap.release_key, gap.pair, gap.observed_until,
-    CASE WHEN gap."row" <= sent.last THEN sent.batch END AS batch,
+    gap.source, gap.line, gap.requested_at, gap.release_key, gap.pair, gap.observed_until,
+    CASE WHEN gap."row" <= sent.last THEN sent.batch END AS batch, sent.at AS answered,
     CASE
         WHEN complaints.yes THEN 'rejected'
         WHEN kept_back.yes OR sent.last IS NULL OR gap."row" > sent.last THEN 'withheld'
@@ -92,15 +93,25 @@ LEFT JOIN kept_back ON gap.op = kept_back.op AND gap."row" = kept_back."row"
 _CHANGES: Final = f"""
 SELECT {PSEUDONYM.format("coalesce(address, spelling, '')")} AS pseudonym, $key::VARCHAR AS list,
     op, reason, CASE WHEN op <> 'release' THEN to_timestamp(until) END AS until, basis, source,
-    line, batch, status
+    line, to_timestamp(requested_at) AS requested_at, batch, status,
+    CASE WHEN status NOT IN ('withheld', 'lapsed') THEN answered END AS at
 FROM settled
 ORDER BY op, pseudonym, batch, status, reason, until
+"""  # noqa: S608 - a constant of ours
+
+_FOUND: Final = f"""
+SELECT {PSEUDONYM.format("coalesce(address, spelling, '')")} AS pseudonym, $key::VARCHAR AS list,
+    'found' AS op, reason, to_timestamp(until) AS until, NULL::VARCHAR AS basis,
+    NULL::VARCHAR AS source, NULL::BIGINT AS line, NULL::TIMESTAMPTZ AS requested_at,
+    NULL::BIGINT AS batch, 'found' AS status, to_timestamp($at) AS at
+FROM read_parquet($path) WHERE until IS NULL OR until > $at
 """  # noqa: S608 - a constant of ours
 
 _NO_CHANGES: Final = """
 SELECT NULL::VARCHAR AS pseudonym, NULL::VARCHAR AS list, NULL::VARCHAR AS op,
     NULL::VARCHAR AS reason, NULL::TIMESTAMPTZ AS until, NULL::VARCHAR AS basis,
-    NULL::VARCHAR AS source, NULL::BIGINT AS line, NULL::BIGINT AS batch, NULL::VARCHAR AS status
+    NULL::VARCHAR AS source, NULL::BIGINT AS line, NULL::TIMESTAMPTZ AS requested_at,
+    NULL::BIGINT AS batch, NULL::VARCHAR AS status, NULL::TIMESTAMPTZ AS at
 WHERE false
 """
 
@@ -215,12 +226,30 @@ def changes(
 
     Returns:
         One row a row: pseudonym, list, op, reason, until (a time in UTC), basis, source, line,
-        batch, status.
+        requested_at (a time in UTC), batch, status, at (when the batch was answered; null where
+        the row was not sent).
     """
     with engine.session() as session:
         settle(session, gap.path, statuses=statuses, rejections=rejections, withheld=withheld)
         rows = at_rest(session, _CHANGES, into, key=key)
         return _table(engine, session, lines=_CHANGES_LINES, path=into, rows=rows)
+
+
+def found(engine: Engine, observed: Table, *, key: str, at: datetime, into: Path) -> None:
+    """Write who is suppressed on a list before it is worked on, under pseudonyms.
+
+    Columns are those of ``changes``; op and status are ``found``, and there is no source.
+
+    Args:
+        engine: an open engine.
+        observed: the list as read.
+        key: of the list.
+        at: when it was read, aware.
+        into: path of the file.
+    """
+    with engine.session(ordered=False) as session:
+        values = {"path": literal(observed.path), "key": key, "at": seconds(at)}
+        at_rest(session, _FOUND, into, **values)
 
 
 def collect(engine: Engine, parts: Sequence[Path], into: Path) -> Table:

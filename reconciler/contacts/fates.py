@@ -39,6 +39,7 @@ def fates(outcomes: Iterable[Outcome], *, endless: bool = False) -> Fates:
                     "last": one.last,
                     "status": str(one.status),
                     "lapse_after": int(one.lapse_after.timestamp()) if one.lapse_after else None,
+                    "at": one.at,
                 }
                 for one in told
                 if one.batch

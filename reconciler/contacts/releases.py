@@ -33,6 +33,10 @@ FROM identifiers
 """  # noqa: S608 - constants of ours; values go in as parameters
 """A release is known by who asked for it and when: other words about it do not make it another."""
 
+_KEYED: Final = """
+SELECT address, requested_at, release_key FROM addressed WHERE address IS NOT NULL
+"""
+
 _RANKED: Final = """
 CREATE TEMP TABLE ranked AS
 SELECT *, release_key IN (SELECT key FROM doubted) AS doubted,
@@ -110,9 +114,10 @@ def compile_releases(
     with engine.session() as session:
         normalise.register(session, region=spec.defaults.region)
         session.register("declared", _declared(spec.releases))
-        for name, held in (("spent", spent), ("doubted", doubted)):
-            session.register(name, pa.table({"key": pa.array(sorted(held), pa.string())}))
         execute(session, _ADDRESSED, {"list": spec.name})
+        for name, held in (("spent", spent), ("doubted", doubted)):
+            keys = sorted({*held, *_known_again(engine, session, spec.name, held)})
+            session.register(name, pa.table({"key": pa.array(keys, pa.string())}))
         age = release_within // timedelta(seconds=1)
         day_end = datetime.combine(as_of.astimezone(UTC).date(), END_OF_DAY)
         moments = {"as_of": seconds(as_of), "day_end": seconds(day_end)}
@@ -123,6 +128,18 @@ def compile_releases(
         doubtful = tuple(spec.releases[number].place for number, in_doubt in over if in_doubt)
         problems = (*_problems(session, spec), *_from_the_future(spec, day_end))
         return table, done, doubtful, problems
+
+
+def _known_again(
+    engine: Engine, session: duckdb.DuckDBPyConnection, key: str, held: Collection[str]
+) -> Iterator[str]:
+    """Yield the keys that declared releases have now, of those written down under a former key."""
+    if not held or len(engine.fingerprints) == 1:
+        return
+    written = frozenset(held)
+    for address, requested_at, now in execute(session, _KEYED).fetchall():
+        if not written.isdisjoint(engine.pseudonyms(f"{key}|{address}|{requested_at}").values()):
+            yield now
 
 
 def _none(engine: Engine, into: Path) -> Table:

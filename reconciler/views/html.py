@@ -1,4 +1,4 @@
-"""Plans, receipts and drift reports as one page for people who never open a terminal; pure.
+"""Plans, receipts and reports as one page for people who never open a terminal; pure.
 
 A page is a single file: no script, nothing fetched, pictures and style inside it. Templates escape
 whatever they show, and every text is freed of what cannot be seen before that. It knows no numbers
@@ -11,9 +11,10 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from reconciler.attestation import Attestation
 from reconciler.masking import clean
 from reconciler.model import Drift, Plan, Receipt
-from reconciler.views.page import drifts, pictures, plans, receipts
+from reconciler.views.page import drifts, pictures, plans, receipts, reports
 
 _DRAWING: Final = {"width": pictures.WIDTH, "height": pictures.HEIGHT}
 
@@ -38,7 +39,15 @@ def drift(found: Drift) -> str:
     return _rendered("drift.html", drifts.page(found))
 
 
-def _rendered(template: str, page: plans.PlanPage | receipts.ReceiptPage | drifts.DriftPage) -> str:
+def report(made: Attestation) -> str:
+    """Return the page of a period: who was protected in time, and what stands against it."""
+    return _rendered("report.html", reports.page(made))
+
+
+def _rendered(
+    template: str,
+    page: plans.PlanPage | receipts.ReceiptPage | drifts.DriftPage | reports.ReportPage,
+) -> str:
     return _templates().get_template(template).render(page=page, drawing=_DRAWING)
 
 

@@ -90,7 +90,7 @@ class Death:
         elif name in _TWO_PATHS:
             if path := self.ours(args[1]):
                 source = Path(args[0])
-                whole = source.name in self.drafts
+                whole = source.name in self.drafts or not source.name.startswith(".")
                 self.event(name, path, half=None if whole else lambda: _tear(source))
         elif name in _ONE_PATH and (path := self.ours(args[0])) and _changes(name, args[0]):
             self.event(name, path)

@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -244,15 +244,25 @@ def copied(template: Workplace, folder: Path) -> Workplace:
     return Workplace(folder=folder, environment=template.environment)
 
 
+@dataclass(slots=True, kw_only=True)
+class Hearing:
+    """A receiver that takes every event, and knows one again by its id."""
+
+    url: str = ""
+    events: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Run and list by the id of their event."""
+
+
 @contextmanager
-def deaf() -> Iterator[str]:
-    """Yield the URL of a receiver that takes no event, ever."""
+def hearing() -> Iterator[Hearing]:
+    """Receive events until the block ends, those of all worlds."""
+    heard = Hearing()
 
     class Conversation(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["content-length"]))
-            self.send_response(410)
-            self.send_header("content-length", "0")
+            event = orjson.loads(self.rfile.read(int(self.headers["content-length"])))
+            heard.events[self.headers["webhook-id"]] = event["run_id"], event["list"]
+            self.send_response(204)
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
@@ -260,7 +270,8 @@ def deaf() -> Iterator[str]:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Conversation) as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        heard.url = f"http://127.0.0.1:{server.server_address[1]}/hook"
         try:
-            yield f"http://127.0.0.1:{server.server_address[1]}/hook"
+            yield heard
         finally:
             server.shutdown()

@@ -30,6 +30,7 @@ from killing import (
     SHORTENED,
     STAYING,
     US,
+    Hearing,
     Killer,
     Point,
     copied,
@@ -55,6 +56,8 @@ _WANTED: Final = {
 }
 EVERYBODY: Final = frozenset(chain.from_iterable(_WANTED.values()))
 RELEASED: Final = frozenset({(US, phone) for phone in LET_GO} | {(EU, PAIR[1])})
+_STAYING_HIDDEN: Final = frozenset({".gitignore", ".gate.lock", ".changing.lock"})
+_SENT: Final = frozenset({("dnc", "suppress"), ("eu", "suppress"), ("made", "suppress")})
 _UNDER_WAY: Final = frozenset({"releasing", "released"})
 
 Who = tuple[str, str]
@@ -76,9 +79,10 @@ class Whole:
     counts: Tally
     let_go: Counter[str]
     points: tuple[Point, ...]
+    crm: Hearing
 
 
-def whole(killer: Killer, template: Workplace) -> Whole:
+def whole(killer: Killer, template: Workplace, crm: Hearing) -> Whole:
     """Run once undisturbed, somewhere else."""
     work = copied(template, template.folder.with_name("whole"))
     before = held(work)
@@ -93,6 +97,7 @@ def whole(killer: Killer, template: Workplace) -> Whole:
         counts=sum((taken(work, run) for run in begun(work)), Counter()),
         let_go=let_go(work),
         points=died.points,
+        crm=crm,
     )
 
 
@@ -199,11 +204,13 @@ def finished(known: Whole, work: Workplace, last: Ran) -> list[str]:
 def evident(known: Whole, work: Workplace, told: str) -> list[str]:
     """Return what of the evidence is missing, or does not add up."""
     wrong = [f"{run} has no last line" for run in begun(work) - endings(work).keys()]
+    wrong += untold(known, work)
     done, doubt = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
     for run, outcome in endings(work).items():
         if outcome == "interrupted":
             sure, unsure = remains(work, run)
             done, doubt = done + sure, doubt + unsure
+            wrong += misremembered(work, run, sure, unsure)
             wrong += [f"{run} was never named"] * (f"run {run} (apply) was interrupted" not in told)
         else:
             done += taken(work, run)
@@ -212,6 +219,23 @@ def evident(known: Whole, work: Workplace, told: str) -> list[str]:
         for what in sorted(known.counts.keys() | done.keys())
         if not done[what] <= known.counts[what] <= done[what] + doubt[what]
     ]
+    return wrong
+
+
+def untold(known: Whole, work: Workplace) -> list[str]:
+    """Return every event that was not heard once, and every one of a list that nobody changed."""
+    heard = Counter(one for one in known.crm.events.values() if one[0] in begun(work))
+    wrong = [f"event {one} has {times} ids" for one, times in heard.items() if times > 1]
+    wrong += [f"{path.name} is left in the outbox" for path in work.state.glob("outbox/**/*.json")]
+    for run, outcome in endings(work).items():
+        nothing: Tally = Counter()
+        sure, unsure = (
+            remains(work, run) if outcome == "interrupted" else (taken(work, run), nothing)
+        )
+        lists = {key for key, _ in sure}
+        told = {key for whose, key in heard if whose == run}
+        wrong += [f"nobody heard of {key} by {run}" for key in lists - told]
+        wrong += [f"{key} by {run} is made up" for key in told - lists - {key for key, _ in unsure}]
     return wrong
 
 
@@ -252,6 +276,25 @@ def remains(work: Workplace, run: str) -> tuple[Tally, Tally]:
     return sure, doubt
 
 
+def misremembered(work: Workplace, run: str, sure: Tally, unsure: Tally) -> list[str]:
+    """Return where the rows of an interrupted run say anything else than its counts."""
+    path = work.state / "runs" / run / "changes.parquet"
+    if not path.exists():
+        return [f"{run} has no rows"] if (+sure).keys() & _SENT else []
+    rows = pq.read_table(path, columns=["list", "op", "status"]).to_pylist()
+    found = {
+        status: Counter((row["list"], row["op"]) for row in rows if row["status"] == status)
+        for status in ("done", "uncertain")
+    }
+    wrong = [f"{run} is sure of {one}" for one in found["done"] if found["done"][one] != sure[one]]
+    wrong += [
+        f"{run} doubts {count} of {one}"
+        for one, count in found["uncertain"].items()
+        if count != unsure[one]
+    ]
+    return wrong
+
+
 def let_go(work: Workplace) -> Counter[str]:
     """Return how often each identifier was sent with an end, and taken, over all runs."""
     effects = [orjson.loads(line) for line in wire(work).read_bytes().splitlines()]
@@ -276,7 +319,7 @@ def _holders(work: Workplace) -> Iterator[str]:
 def _left_over(work: Workplace) -> Iterator[str]:
     """Yield drafts, spill and signs of holders: nobody is at work any more."""
     for path in (path.relative_to(work.state) for path in work.state.rglob("*")):
-        hidden = path.name.startswith(".") and path.name not in {".gitignore", ".gate.lock"}
+        hidden = path.name.startswith(".") and path.name not in _STAYING_HIDDEN
         sign = path.parts[0] == "locks" and path.suffix == ".json"
         if hidden or sign or (path.parts[0] == "spill" and len(path.parts) > 1):
             yield path.as_posix()

@@ -13,7 +13,7 @@ from textwrap import dedent
 
 import orjson
 import pytest
-from killing import APPLY, Killer, Point, campaign, copied, deaf, furnish, killer
+from killing import APPLY, Killer, Point, campaign, copied, furnish, hearing, killer
 from surviving import Whole, finished, held, losses, whole
 
 from program import LIST, Ran, Workplace, now, workplace
@@ -272,8 +272,8 @@ def known(warm: Killer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wh
     """Return a world in which everything is to be done, and what an undisturbed run makes of it."""
     folder = tmp_path_factory.mktemp("full") / "template"
     folder.mkdir()
-    with deaf() as hook:
-        yield whole(warm, furnish(folder, hook=hook))
+    with hearing() as crm:
+        yield whole(warm, furnish(folder, hook=crm.url), crm)
 
 
 def _starved(warm: Killer, known: Whole, point: Point, *, folder: Path) -> list[str]:

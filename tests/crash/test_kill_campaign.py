@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from killing import Killer, Point, campaign, copied, deaf, family, furnish, killer, sample
+from killing import Killer, Point, campaign, copied, family, furnish, hearing, killer, sample
 from surviving import EVERYBODY, Whole, disturbed, finished, held, losses, whole
 
 from program import Workplace
@@ -30,8 +30,8 @@ def known(warm: Killer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wh
     """Return a world, and what an undisturbed run makes of it."""
     folder = tmp_path_factory.mktemp("killed") / "template"
     folder.mkdir()
-    with deaf() as hook:
-        yield whole(warm, furnish(folder, hook=hook))
+    with hearing() as crm:
+        yield whole(warm, furnish(folder, hook=crm.url), crm)
 
 
 @pytest.mark.parametrize("part", range(PARTS))

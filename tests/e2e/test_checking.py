@@ -201,7 +201,7 @@ def test_a_schema_is_printed_as_it_is_shipped(work: Workplace) -> None:
     assert ours == set(printed.values())
     specs, documents = (
         {"Tenant", "SuppressionList", "Policy"},
-        {"Plan", "Receipt", "Drift", "Problem"},
+        {"Plan", "Receipt", "Drift", "Report", "Problem"},
     )
     assert specs | documents == set(printed)
     assert 64 == unknown.code

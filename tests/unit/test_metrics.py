@@ -1,9 +1,13 @@
 import json
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
+from math import nextafter
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from reconciler.metrics import Meter
+from reconciler.metrics import BOUNDS, Meter
 
 
 def test_a_new_meter_shows_every_counter_at_nought() -> None:
@@ -36,8 +40,50 @@ def test_a_kind_of_call_shows_its_percentiles_by_nearest_rank() -> None:
         "max_seconds": 20.0,
         "p50_seconds": 10.0,
         "p95_seconds": 19.0,
+        "buckets": {
+            **dict.fromkeys(("0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5"), 0),
+            "1": 1,
+            "2.5": 2,
+            "5": 5,
+            "10": 10,
+            "30": 20,
+            "60": 20,
+        },
     }
     assert {"read page": expected} == meter.snapshot()["calls"]
+
+
+@given(st.lists(st.floats(min_value=0.0, max_value=100.0), min_size=1, max_size=50))
+@example([bound for most in BOUNDS for bound in (most, nextafter(most, 0), nextafter(most, 61))])
+def test_times_are_told_to_three_figures_and_no_call_leaves_its_bucket(times: list[float]) -> None:
+    """A percentile is never less than the true one, nor more than 1 % above it, nor the longest."""
+    meter = Meter()
+
+    for seconds in times:
+        meter.observe("read page", seconds)
+
+    told = meter.calls()["read page"]
+    ranked = sorted(times)
+    expected = {most: sum(max(took, 1e-6) <= most for took in times) for most in BOUNDS}
+    assert expected == told.buckets
+    assert (len(times), ranked[-1]) == (told.count, told.longest)
+    for percent, shown in ((50, told.p50), (95, told.p95)):
+        true = ranked[-(-percent * len(ranked) // 100) - 1]
+        assert true <= shown <= min(max(true * 1.0101, 1e-6), told.longest)
+
+
+def test_memory_does_not_grow_with_the_number_of_calls() -> None:
+    """Of thirty thousand different times between 10 and 99 ms some hundred are kept."""
+    meter = Meter()
+
+    tracemalloc.start()
+    for number in range(30_000):
+        meter.observe("read page", 0.01 + number * 3e-6)
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert 30_000 == meter.calls()["read page"].count
+    assert held < 200_000
 
 
 def test_a_call_is_timed_also_where_it_fails() -> None:

@@ -1,6 +1,8 @@
 """One signed event for each changed list and receiver; none that can fail a run."""
 
 import base64
+import hashlib
+import hmac
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -26,8 +28,10 @@ from builders import (
     observed_list,
     tenant,
 )
+from reconciler import outbox
 from reconciler.artifacts import Run
 from reconciler.contacts.engine import Engine
+from reconciler.errors import SettingError
 from reconciler.locks import FileLocks
 from reconciler.metrics import Meter
 from reconciler.model import (
@@ -39,7 +43,7 @@ from reconciler.model import (
     Webhook,
     WebhookResult,
 )
-from reconciler.notify import notify
+from reconciler.notify import IN_PASSING, TRACE, deliver, leftovers, notify
 from reconciler.plan import plan
 from reconciler.store import DirectoryStore
 from strategies import OPEN
@@ -92,8 +96,9 @@ def receiving(*statuses: int) -> Iterator[Crm]:
 
 
 @pytest.fixture(autouse=True)
-def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the receivers their secrets."""
+def _secrets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Give the receivers their secrets, and the outbox a place."""
+    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOOK", KEY)
     monkeypatch.setenv("PREFIXED", f"whsec_{KEY}")
     monkeypatch.setenv("UNPADDED", base64.b64encode(b"a key of 22 bytes only").decode().rstrip("="))
@@ -131,7 +136,7 @@ READ_BACK = outcome("ReadBack", taken=1002)
 
 
 def running(clock: Callable[[], datetime] = lambda: NOW) -> Run:
-    """A run that has no folder and whose engine stays closed."""
+    """A run in a folder of this test, whose engine stays closed."""
     return Run(
         id="20261123T101500Z-3f9a1c",
         command="apply",
@@ -158,6 +163,19 @@ def told(
     run = run or running(lambda: datetime.now(UTC))
     acme = tenant(webhooks=tuple(hooks))
     return notify(made or decided(), outcomes, tenants={"acme": acme}, run=run)
+
+
+def left_by_others(run: Run, *hooks: Webhook, living: Sequence[str] = ()) -> list[str]:
+    """Deliver what earlier runs have left, in a run of its own; returns what it was told."""
+    said: list[str] = []
+    run = replace(run, id="20261124T000000Z-000000", tell=said.append)
+    leftovers(run, lambda: {"acme": tenant(webhooks=hooks)}, living=living)
+    return said
+
+
+def kept() -> list[str]:
+    """The names of all that is in the outbox."""
+    return [*running().store.names("outbox")]
 
 
 def interrupted() -> Run:
@@ -242,7 +260,8 @@ def test_the_id_of_an_event_is_fixed_by_run_and_list() -> None:
     both = (SUPPRESSED, replace(SUPPRESSED, key="eu"))
     run = running()
     with receiving() as crm:
-        hooks = (Webhook(url=crm.url, secret="env:HOOK"),) * 2
+        twice = Webhook(url=crm.url, secret="env:HOOK")
+        hooks = (twice, twice, Webhook(url=crm.url, secret="env:PREFIXED"))
         tenants = {"acme": tenant(webhooks=hooks)}
         made = decided("us-dnc", "eu")
 
@@ -254,7 +273,8 @@ def test_the_id_of_an_event_is_fixed_by_run_and_list() -> None:
     us, _, eu, _ = ids[0]
     assert [us, us, eu, eu] == ids[0] == ids[1]
     assert 4 == len({us, eu, *ids[2]})
-    assert [each for one in ids for each in one] == [head["webhook-id"] for head, _ in crm.got]
+    sent = [head["webhook-id"] for head, _ in crm.got]
+    assert sorted(each for one in ids for each in one) == sorted(sent)
 
 
 @pytest.mark.parametrize(
@@ -327,17 +347,29 @@ def test_a_receiver_that_stays_in_trouble_is_reported() -> None:
     assert "answered 500" in result.detail
 
 
-def test_each_attempt_at_a_receiver_is_signed_when_it_is_made() -> None:
-    """A receiver refuses old signatures, and the one before it may have taken minutes."""
-    now = datetime.now(UTC)
-    times = iter([now - timedelta(minutes=30), now - timedelta(minutes=20), now])
-    with receiving() as first, receiving() as second:
-        hooks = tuple(Webhook(url=crm.url, secret="env:HOOK") for crm in (first, second))
-        told(SUPPRESSED, hooks=hooks, run=running(lambda: next(times)))
+def test_an_event_is_signed_when_it_is_sent() -> None:
+    """A receiver refuses old signatures, and what an earlier run left may be days old."""
+    times = iter([NOW - timedelta(days=3)] * 3)
+    with receiving(503, 503, 503, 503, 204) as crm:
+        hook = Webhook(url=crm.url, secret="env:HOOK")
+        told(SUPPRESSED, hooks=[hook], run=running(lambda: next(times, NOW)))
+        again = running(lambda: datetime.now(UTC))
+        left_by_others(again, hook)
 
-    ((headers, body),) = second.got
-    assert first.got[0][1] == body
+    (headers, body) = crm.got[-1]
+    assert crm.got[0][1] == body
     assert Verifier(KEY).verify(body, headers)
+
+
+def test_a_signature_is_what_the_specification_says() -> None:
+    """Computed here by hand: id, time and body, under the key itself, as base64."""
+    with receiving() as crm:
+        told(SUPPRESSED, hooks=[Webhook(url=crm.url, secret="env:PREFIXED")])
+
+    ((headers, body),) = crm.got
+    signed = f"{headers['webhook-id']}.{headers['webhook-timestamp']}.".encode() + body
+    made = hmac.new(b"twenty-four bytes of key", signed, hashlib.sha256).digest()
+    assert f"v1,{base64.b64encode(made).decode()}" == headers["webhook-signature"]
 
 
 @pytest.mark.parametrize(
@@ -399,3 +431,190 @@ def test_an_interrupted_run_says_what_it_did_not_deliver() -> None:
 def test_a_tenant_without_receivers_is_fine() -> None:
     """Nobody is told."""
     assert () == told(SUPPRESSED, READ_BACK, hooks=[])
+
+
+# ---------------------------------------------------------------- what is left for a later run
+
+
+def test_what_was_delivered_leaves_nothing() -> None:
+    """Neither the event nor that it was owed."""
+    with receiving() as crm:
+        told(SUPPRESSED, READ_BACK, hooks=[Webhook(url=crm.url, secret="env:HOOK")])
+
+    assert [] == kept()
+
+
+def test_what_nobody_took_is_delivered_by_a_later_run() -> None:
+    """The same body under the same id; what became of it stands among that run's artifacts."""
+    with receiving(500, 500, 500, 500, 204) as crm:
+        hook = Webhook(url=crm.url, secret="env:HOOK")
+        (missed,) = told(SUPPRESSED, READ_BACK, hooks=[hook])
+        before = kept()
+        run = running(lambda: datetime.now(UTC))
+        said = left_by_others(run, hook)
+
+    trace = orjson.loads((run.state / f"runs/20261124T000000Z-000000/{TRACE}").read_bytes())
+    (shown,) = trace["webhooks"]
+    assert [f"outbox/events/{missed.event_id}.json"] == before
+    assert 1 == len({(head["webhook-id"], body) for head, body in crm.got})
+    assert ["webhooks of earlier runs: 1 delivered"] == said
+    assert ("20261123T101500Z-3f9a1c", True) == (shown["run"], shown["result"]["delivered"])
+    assert [] == kept()
+
+
+def test_only_who_has_not_taken_an_event_is_told_again() -> None:
+    """It waits for the others alone."""
+    with receiving() as good, receiving(503, 503, 503, 503, 204) as bad:
+        hooks = [Webhook(url=crm.url, secret="env:HOOK") for crm in (good, bad)]
+        told(SUPPRESSED, hooks=hooks)
+        left_by_others(running(), *hooks)
+
+    assert [1, 5] == [len(crm.got) for crm in (good, bad)]
+    assert [] == kept()
+
+
+def test_a_later_run_tries_each_receiver_once_in_passing() -> None:
+    """It has work of its own; it says that something is left."""
+    with receiving(500) as crm:
+        hook = Webhook(url=crm.url, secret="env:HOOK")
+        told(SUPPRESSED, hooks=[hook])
+        before = len(crm.got)
+        said = left_by_others(running(), hook)
+
+    assert before + 1 == len(crm.got)
+    assert ["webhooks of earlier runs: 1 undelivered; see reconciler notify list"] == said
+    assert 1 == len(kept())
+
+
+def test_a_receiver_in_trouble_holds_up_nobody() -> None:
+    """Of many events only those that are under way at once are tried; all of them are kept."""
+    keys = [f"list-{number}" for number in range(40)]
+    with receiving(500) as crm:
+        found = told(
+            *(replace(SUPPRESSED, key=key) for key in keys),
+            hooks=[Webhook(url=crm.url, secret="env:HOOK")],
+            made=decided(*keys),
+        )
+
+    untried = [one for one in found if not one.attempts]
+    assert 40 == len(kept()) == len(found)
+    assert {"not tried: this receiver could not be reached just before"} == {
+        one.detail for one in untried
+    }
+    assert len(untried) >= 40 - 8
+
+
+def test_no_event_of_an_earlier_run_is_begun_once_the_time_is_up() -> None:
+    """It stays for the next run."""
+    times = iter([0.0, 10.0])
+    with receiving() as crm:
+        hook = Webhook(url=crm.url, secret="env:ABSENT")
+        told(SUPPRESSED, hooks=[hook])
+        notice = next(outbox.waiting(running().store, aside=False))
+        (late,) = deliver(
+            [notice],
+            tenants={"acme": tenant(webhooks=(replace(hook, secret="env:HOOK"),))},
+            run=running(),
+            effort=replace(IN_PASSING, clock=lambda: next(times)),
+        )
+
+    assert (0, "not tried: there was no time left") == (late.attempts, late.detail)
+    assert [] == crm.got
+    assert 1 == len(kept())
+
+
+def test_a_receiver_that_is_gone_is_not_tried_by_runs_any_more() -> None:
+    """Its event is set aside until a person asks for it."""
+    with receiving(410, 204) as crm:
+        hook = Webhook(url=crm.url, secret="env:HOOK")
+        (gone,) = told(SUPPRESSED, hooks=[hook])
+        aside = kept()
+        left_by_others(running(), hook)
+        before = len(crm.got)
+        (notice,) = outbox.waiting(running().store, aside=True)
+        tenants = {"acme": tenant(webhooks=(hook,))}
+        (taken,) = deliver([notice], tenants=tenants, run=running(), insist=True)
+
+    assert [f"outbox/aside/{gone.event_id}.json"] == aside
+    assert 1 == before
+    assert taken.delivered
+    assert [] == kept()
+
+
+def test_an_event_that_nobody_takes_is_given_up_after_a_week() -> None:
+    """It is tried until then, and set aside after."""
+    hook = Webhook(url="http://127.0.0.1:9/", secret="env:ABSENT")
+    told(SUPPRESSED, hooks=[hook], run=running())
+
+    left_by_others(running(lambda: NOW + timedelta(days=6)), hook)
+    young = kept()
+    left_by_others(running(lambda: NOW + timedelta(days=7)), hook)
+
+    assert ["outbox/events", "outbox/aside"] == [
+        name.rpartition("/")[0] for name in (*young, *kept())
+    ]
+
+
+def test_a_webhook_that_the_specs_have_no_more_is_not_tried() -> None:
+    """Its event waits: the specs may be those of a branch."""
+    with receiving(500, 500, 500, 500, 204) as crm, receiving() as other:
+        hook = Webhook(url=crm.url, secret="env:HOOK")
+        told(SUPPRESSED, hooks=[hook])
+        left_by_others(running(), Webhook(url=other.url, secret="env:HOOK"))
+        before = len(crm.got), len(kept())
+        left_by_others(running(), hook)
+
+    assert ((4, 1), 5, 0) == (before, len(crm.got), len(other.got))
+    assert [] == kept()
+
+
+def test_a_webhook_whose_path_or_secret_was_replaced_is_known_again() -> None:
+    """By its place, where it is the only one there; the new secret signs."""
+    with receiving(500, 500, 500, 500, 204) as crm:
+        told(SUPPRESSED, hooks=[Webhook(url=crm.url, secret="env:HOOK")])
+        moved = Webhook(url=f"{crm.url}/new", secret="env:UNPADDED")
+        left_by_others(running(lambda: datetime.now(UTC)), moved)
+
+    headers, body = crm.got[-1]
+    secret = base64.b64encode(b"a key of 22 bytes only").decode()
+    assert "us-dnc" == Verifier(secret).verify(body, headers)["list"]
+    assert [] == kept()
+
+
+def test_a_run_that_lives_delivers_its_own() -> None:
+    """Another does not send it at the same time."""
+    with receiving(500, 500, 500, 500, 204) as crm:
+        hook = Webhook(url=crm.url, secret="env:HOOK")
+        told(SUPPRESSED, hooks=[hook])
+        left_by_others(running(), hook, living=["20261123T101500Z-3f9a1c"])
+
+    assert 4 == len(crm.got)
+
+
+def test_what_earlier_runs_left_never_fails_a_run() -> None:
+    """Whatever is wrong with the specs."""
+    said: list[str] = []
+    told(SUPPRESSED, hooks=[Webhook(url="http://127.0.0.1:9/", secret="env:ABSENT")])
+
+    def broken() -> Any:
+        raise SettingError("the specs cannot be read")
+
+    leftovers(replace(running(), tell=said.append), broken, living=())
+
+    assert ["webhooks of earlier runs have to wait: the specs cannot be read"] == said
+
+
+def test_an_outbox_that_cannot_be_written_is_told_and_the_event_sent() -> None:
+    """The change is made already."""
+    said: list[str] = []
+    run = running()
+    (run.state / "outbox").parent.mkdir(parents=True)
+    (run.state / "outbox").write_bytes(b"in the way")
+
+    with receiving() as crm:
+        run = replace(run, tell=said.append)
+        hook = Webhook(url=crm.url, secret="env:HOOK")
+        (sent,) = told(SUPPRESSED, hooks=[hook], run=run)
+
+    assert sent.delivered
+    assert said[0].startswith("webhooks cannot be kept for a later run: ")

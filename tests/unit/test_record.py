@@ -59,9 +59,14 @@ def release(email: str) -> ReleaseSpec:
 
 
 def done(
-    run: Run, world: World, *, contacts: tuple[str, ...] = (), releases: tuple[str, ...] = ()
+    run: Run,
+    world: World,
+    *,
+    contacts: tuple[str, ...] = (),
+    releases: tuple[str, ...] = (),
+    applied: tuple[str, ...] = ("us-dnc",),
 ) -> tuple[Plan, Receipt]:
-    """Plan and carry out what one list declares."""
+    """Plan and carry out what one list declares, which earlier runs have worked on."""
     settings = Settings(name="US Do Not Call")
     spec = list_spec(
         list_id=LIST if world.exists else None,
@@ -72,7 +77,9 @@ def done(
     )
     whole = spec_of(tenant(), spec, policy=OPEN)
     made = prepare(whole, world, run).plan(as_of=NOW)
-    receipt = pipeline.execute(made, tenants=whole.tenants, writer=lambda _: world, run=run)
+    receipt = pipeline.execute(
+        made, tenants=whole.tenants, writer=lambda _: world, run=run, applied=applied
+    )
     return made, receipt
 
 
@@ -169,6 +176,38 @@ def test_each_row_has_its_pseudonym_its_fate_and_its_source(run: Run) -> None:
     } == found
 
 
+def test_each_row_says_when_it_was_asked_for_and_when_it_was_answered(run: Run) -> None:
+    """Nobody answered what was never sent."""
+    world = World(contacts=[Contact(email=CYD)], refuse=frozenset({BOB}))
+
+    done(run, world, contacts=(ADA, BOB), releases=(CYD,))
+
+    told = {row["status"]: (row["requested_at"], row["at"]) for row in changes(run)}
+    assert {
+        "done": (None, NOW),
+        "rejected": (None, NOW),
+        "withheld": (NOW - timedelta(days=1), None),
+    } == told
+
+
+def test_who_was_suppressed_before_the_first_run_is_known(run: Run) -> None:
+    """Evidence begins with what was found, those who have lapsed aside."""
+    lapsed = Contact(email=BOB, until=NOW - timedelta(days=1))
+    held = Contact(email=CYD, reason="CUSTOMER_REQUEST", until=NOW + timedelta(days=1))
+    world = World(contacts=[held, lapsed])
+
+    done(run, world, contacts=(ADA,), applied=())
+
+    found = [row for row in changes(run) if row["op"] == "found"]
+    assert [(run.engine.pseudonym(CYD), "found", "CUSTOMER_REQUEST")] == [
+        (row["pseudonym"], row["status"], row["reason"]) for row in found
+    ]
+    assert [(held.until, run.started, None)] == [
+        (row["until"], row["at"], row["batch"]) for row in found
+    ]
+    assert {"suppress", "found"} == {row["op"] for row in changes(run)}
+
+
 def test_after_a_partial_read_rows_with_an_end_were_not_sent(run: Run) -> None:
     """They stand between those that were, and are withheld."""
     ending = replace(contact(BOB), suppress_until="2099-01-01")
@@ -178,7 +217,9 @@ def test_after_a_partial_read_rows_with_an_end_were_not_sent(run: Run) -> None:
     made = prepare(whole, world, run).plan(as_of=NOW)
     world.moves_while_read = False
 
-    pipeline.execute(made, tenants=whole.tenants, writer=lambda _: world, run=run)
+    pipeline.execute(
+        made, tenants=whole.tenants, writer=lambda _: world, run=run, applied={"us-dnc"}
+    )
 
     expected = {ADA: "done", BOB: "withheld", CYD: "done"}
     assert {run.engine.pseudonym(one): status for one, status in expected.items()} == {

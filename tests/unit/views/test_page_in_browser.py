@@ -19,6 +19,7 @@ from view_pages import (
     PLAN,
     RECEIPT,
 )
+from view_reports import HOSTILE_REPORT, REPORT
 
 from foreign import program
 from reconciler.views import html
@@ -29,11 +30,13 @@ PAGES = {
     "plan": html.plan(PLAN),
     "receipt": html.receipt(RECEIPT, made=PLAN),
     "drift": html.drift(DRIFT),
+    "report": html.report(REPORT),
     "hostile-plan": html.plan(HOSTILE_PLAN),
     "hostile-receipt": html.receipt(HOSTILE_RECEIPT, made=HOSTILE_PLAN),
     "hostile-drift": html.drift(HOSTILE_DRIFT),
+    "hostile-report": html.report(HOSTILE_REPORT),
 }
-ORDINARY = ("plan", "receipt", "drift")
+ORDINARY = ("plan", "receipt", "drift", "report")
 QUIET = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
 
 OPEN_ALL = "() => document.querySelectorAll('details').forEach(each => { each.open = true; })"

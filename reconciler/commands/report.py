@@ -1,0 +1,172 @@
+"""``report``: what the evidence of a period attests; offline, and without specs."""
+
+import secrets
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+import click
+
+from reconciler import clocks, ledger, regular, report
+from reconciler.attestation import Verified
+from reconciler.clocks import Limit
+from reconciler.commands import auditing, frame
+from reconciler.contacts.engine import Engine
+from reconciler.errors import Exit, SettingError, UsageError
+from reconciler.masking import scrub
+from reconciler.period import Question
+from reconciler.store import Store
+from reconciler.times import parse_time, zulu
+from reconciler.views import facts
+from reconciler.views import report as view
+
+_FORMATS: Final = ("text", "json", "csv", "html")
+_ASKED: Final = "reconciler.report"
+_HOLIDAYS: Final = 1 << 20
+"""Bytes of a file of holidays, at most."""
+
+
+class Moment(click.ParamType[datetime]):
+    """A time; a bare date is the beginning of that day where a period begins, else its end."""
+
+    name = "time"
+
+    def __init__(self, *, begins: bool) -> None:
+        self._begins = begins
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Return an aware UTC time."""
+        if isinstance(value, datetime):
+            return value
+        text = str(value).strip()
+        try:
+            made = parse_time(text)
+        except ValueError as error:
+            self.fail(f"{scrub(text)!r}: {error}", param, ctx)
+        bare = self._begins and len(text) == len(date.min.isoformat())
+        return datetime.combine(made.date(), time(), UTC) if bare else made
+
+
+def _kept(*names: str, **how: Any) -> Callable[[Any], Any]:
+    """Add a flag whose name is a Python word; its variable keeps that name."""
+
+    def callback(ctx: click.Context, param: click.Parameter, value: object) -> None:
+        ctx.meta.setdefault(_ASKED, {})[param.name] = value
+
+    return click.option(*names, expose_value=False, callback=callback, **how)
+
+
+@click.command("report")
+@_kept(
+    "--from",
+    type=Moment(begins=True),
+    required=True,
+    metavar="TIME",
+    help="The first second of the period; of a bare date its beginning, UTC.",
+)
+@_kept(
+    "--to",
+    type=Moment(begins=False),
+    required=True,
+    metavar="TIME",
+    help="Its last second; of a bare date its end, UTC.",
+)
+@click.option(
+    "--limit",
+    default=str(clocks.TEN_BUSINESS_DAYS),
+    show_default=True,
+    metavar="10bd|P14D",
+    help="How long a request may take: business days, or an ISO 8601 duration.",
+)
+@click.option(
+    "--holidays",
+    type=frame.ExistingPath(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Days that are no business days: one date a line.",
+)
+@click.option("--check", is_flag=True, help="Exit 1 for a breach, or evidence that is not whole.")
+@_kept("--list", multiple=True, metavar="NAME", help="Only the list of this name; repeatable.")
+@frame.format_option(*_FORMATS)
+@frame.write_option(*_FORMATS)
+@frame.global_options
+@click.pass_context
+def command(ctx: click.Context, *, limit: str, holidays: Path | None, check: bool) -> int:
+    """Report what the evidence of a period attests: requests and their clocks, drift, releases.
+
+    It needs neither specs nor the service, and counts what runs left behind. A run belongs to the
+    period in which it began, a request to the one in which it was met or at whose end it is open.
+    Business days are Mondays to Fridays, UTC; the day of the request is not counted.
+    """
+    asked = ctx.meta[_ASKED]
+    start, end = asked["from"], asked["to"]
+    if end < start:
+        raise UsageError(f"--to {zulu(end)} is before --from {zulu(start)}")
+    bound = _limit(limit, holidays)
+    settings, store = auditing.opened(ctx)
+    question = Question(
+        start=start,
+        end=end,
+        made=frame.clock(),
+        lists=asked["list"],
+        limit=bound,
+        verified=_verified(store),
+    )
+    with (
+        tempfile.TemporaryDirectory(prefix="reconciler-") as spill,
+        Engine(
+            key=secrets.token_bytes(32), spill=settings.spill or Path(spill), memory=settings.memory
+        ) as engine,
+    ):
+        made = report.attest(store, question, engine=engine)
+    code = Exit.FAILED if check and not made.in_order else Exit.DONE
+    frame.emit(
+        ctx,
+        text=partial(view.text, made),
+        json=partial(view.document, made, exit_code=code),
+        csv=partial(facts.table, made),
+        html=lambda: _html().report(made),
+    )
+    return code
+
+
+def _limit(text: str, holidays: Path | None) -> Limit:
+    """Read the limit, and the days on which nobody works.
+
+    Raises:
+        SettingError: one of them is not what it should be.
+    """
+    try:
+        days = clocks.parse_holidays(_text(holidays)) if holidays else ()
+    except ValueError as error:
+        raise SettingError(f"{holidays}:{error}") from error
+    try:
+        return clocks.parse_limit(text, holidays=days)
+    except ValueError as error:
+        raise UsageError(f"--limit {scrub(text)!r}: {error}") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return regular.read(path, limit=_HOLIDAYS).decode()
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{path} is no text") from error
+
+
+def _verified(store: Store) -> Verified:
+    """Return what verifying the evidence comes to."""
+    doubt = ledger.past(store).doubt
+    return Verified(whole=not doubt, findings=(doubt,) if doubt else (), count=int(bool(doubt)))
+
+
+def _html() -> ModuleType:
+    from reconciler.views import html  # noqa: PLC0415 - brings Jinja: only for those who want it
+
+    return html
