@@ -5,6 +5,7 @@ Texts that somebody else wrote are scrubbed on their way. Pure: it reads stories
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from reconciler.artifacts import began
 from reconciler.attestation import (
@@ -92,13 +93,22 @@ def undelivered(period: Period) -> Iterator[Undelivered]:
                 continue
             yield Undelivered(
                 key=key,
-                url=scrub(str(hook.get("url", ""))),
+                url=_receiver(str(hook.get("url", ""))),
                 event_id=event,
                 run=one.line.run,
                 at=one.line.started,
                 detail=scrub(str(hook.get("detail", ""))),
                 waiting=event in period.waiting,
             )
+
+
+def _receiver(url: str) -> str:
+    """Name a receiver without what may be a secret: no user, path or query."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return scrub(f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}")
 
 
 def interrupted(stories: Sequence[Story]) -> Iterator[Interrupted]:

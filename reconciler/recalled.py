@@ -54,6 +54,7 @@ class Recalled:
 class _File:
     line: Line
     path: Path
+    size: int
 
 
 def recall(
@@ -100,7 +101,7 @@ def _files(store: Store, told: Sequence[Line]) -> tuple[list[_File], tuple[str, 
         if path is None:
             missing.append(line.run)
         else:
-            files.append(_File(line=line, path=path))
+            files.append(_File(line=line, path=path, size=path.stat().st_size))
     return files, tuple(missing)
 
 
@@ -139,7 +140,7 @@ def _parts(files: Sequence[_File]) -> Iterator[list[_File]]:
 
 
 def _is_full(part: Sequence[_File]) -> bool:
-    size = sum(file.path.stat().st_size for file in part)
+    size = sum(file.size for file in part)
     return len(part) >= _FULL_RUNS or size >= _FULL_BYTES
 
 

@@ -26,6 +26,7 @@ from reconciler.clocks import FEED_AGE
 from reconciler.contacts import changed, timing
 from reconciler.contacts.engine import Engine
 from reconciler.contacts.timing import Clocks
+from reconciler.errors import SettingError
 from reconciler.masking import scrub
 from reconciler.period import Period, Question, read
 from reconciler.retold import Line, Look, Story
@@ -41,11 +42,17 @@ def attest(store: Store, question: Question, *, engine: Engine) -> Attestation:
         engine: an open engine; its key does not matter.
 
     Raises:
-        SettingError: no run up to the end of the period has seen a list that is named.
+        SettingError: there is no ledger, which nobody may take for a quiet period; or no run up to
+            the end of the period has seen a list that is named.
         EvidenceError: the store cannot be reached.
         EngineError: the changes of a run cannot be read.
     """
     told = retold.lines(store)
+    if not told.files:
+        raise SettingError(
+            f"there is no ledger in {store.place}",
+            hint="name where the evidence is: --state-dir DIR, or RECONCILER_STORE",
+        )
     period = read(store, told, question)
     with changed.reading(engine, period.changes, lists=question.lists) as changes:
         clocks = timing.clocks(changes, question.limit, start=question.start, end=question.until)

@@ -66,6 +66,8 @@ class Lines:
     """Runs that have not had their last word."""
     unreadable: int
     """Files that nobody can make sense of."""
+    files: int
+    """All of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,8 @@ def lines(store: Store) -> Lines:
     runs: dict[str, Line] = {}
     begun = set[str]()
     unreadable = 0
-    for name in filter(_NUMBERED.fullmatch, store.names(ledger.FOLDER)):
+    names = tuple(filter(_NUMBERED.fullmatch, store.names(ledger.FOLDER)))
+    for name in names:
         try:
             path = store.fetch(name)
             held = orjson.loads(path.read_bytes() if path else b"")
@@ -134,6 +137,7 @@ def lines(store: Store) -> Lines:
         runs=tuple(sorted(runs.values(), key=lambda one: (one.started, one.number))),
         under_way=frozenset(begun - runs.keys()),
         unreadable=unreadable,
+        files=len(names),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from reconciler.commands import frame, wiring
+from reconciler.commands import frame, stores
 from reconciler.config import Installation
 from reconciler.store import Store
 
@@ -20,7 +20,7 @@ def opened(ctx: click.Context) -> tuple[Installation, Store]:
         EvidenceError: the store cannot be reached.
     """
     settings = frame.installed(ctx, root(ctx))
-    return settings, wiring.store(settings)
+    return settings, stores.opened(settings)
 
 
 def root(ctx: click.Context) -> Path:

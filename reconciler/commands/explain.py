@@ -4,21 +4,18 @@ The address is an argument, or comes on standard input, so that it stands in no 
 It is never recorded and never shown but masked.
 """
 
-import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from reconciler import explain, pipeline, spec
 from reconciler.commands import frame, wiring
+from reconciler.commands.addresses import typed
 from reconciler.commands.plan import refresh_option
-from reconciler.errors import Exit, SettingError, UsageError, worst
+from reconciler.errors import Exit, SettingError, worst
 from reconciler.model import Observed
 from reconciler.views import explained
-
-_LONGEST: Final = 4096
-"""Bytes of standard input that are looked at: no address is as long."""
 
 
 class Specs(frame.ExistingPath):
@@ -79,20 +76,6 @@ def command(ctx: click.Context, *, address: str, paths: tuple[Path, ...], refres
             json=lambda: explained.document(found, exit_code=upshot.code),
         )
     return upshot.code
-
-
-def typed(ctx: click.Context) -> str:
-    """Return the one line that stands on standard input."""
-    with frame.interruptible(ctx):
-        try:
-            read = sys.stdin.buffer
-            given = read.readline(_LONGEST) if read.isatty() else read.read(_LONGEST)
-        except (AttributeError, OSError, ValueError) as error:
-            raise UsageError("standard input is closed; expected one address there") from error
-    told = given.decode(errors="replace").strip()
-    if len(told.splitlines()) > 1:
-        raise UsageError("there is more than one line on standard input; expected one address")
-    return told
 
 
 def _exit_code(observed: Observed) -> int:

@@ -10,8 +10,8 @@ import click
 
 from reconciler import config, history, recalled
 from reconciler.commands import auditing, frame
+from reconciler.commands.addresses import typed
 from reconciler.commands.evidence_options import Moment
-from reconciler.commands.explain import typed
 from reconciler.contacts import lookup
 from reconciler.contacts.engine import Engine
 from reconciler.errors import UsageError

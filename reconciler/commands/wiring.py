@@ -4,14 +4,12 @@ The one place that knows both the service's door and the sandbox, and hands the 
 It decides nothing.
 """
 
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import Final
 from wsgiref.types import WSGIApplication
@@ -22,14 +20,14 @@ from reconciler import artifacts, cache, interrupted, leases, locks, notify, rec
 from reconciler.api.connect import connect
 from reconciler.api.port import Writer
 from reconciler.artifacts import Run
-from reconciler.commands import frame
+from reconciler.commands import frame, stores
 from reconciler.commands.ending import ending as told
 from reconciler.config import Installation, former_keys, pseudonym_key
 from reconciler.contacts.engine import Engine
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.metrics import Meter
 from reconciler.model import Plan, Receipt, Selection, Spec, Tenant
-from reconciler.store import DirectoryStore, Locks, Store
+from reconciler.store import Locks, Store
 
 Door = Callable[[Tenant], Writer]
 """Opens the way to a tenant, once a run."""
@@ -51,7 +49,7 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
     artifacts.private(settings.state)
     now = frame.clock()
     name = artifacts.new_id(now)
-    kept = store(settings)
+    kept = stores.opened(settings)
     with (
         frame.finishing(ctx) as stop,
         _alive(settings, kept, name, since=now, stop=stop) as own,
@@ -106,25 +104,6 @@ def _alive(
             return
         with leases.Leases(kept, run, since=since, stop=stop) as shared:
             yield shared
-
-
-def store(settings: Installation) -> Store:
-    """Open where evidence outlives a run.
-
-    Raises:
-        SettingError: what names it is not understood, or two writers could take one name in it.
-        EvidenceError: it cannot be reached or used.
-    """
-    if not settings.store:
-        return DirectoryStore(settings.state)
-    if "://" not in settings.store:
-        folder = Path(settings.store).expanduser().absolute()
-        return DirectoryStore(folder, shared=folder != settings.state)
-    from reconciler import objects  # noqa: PLC0415 - brings obstore: for buckets alone
-
-    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
-    mirror = settings.state / "mirror" / sha256(settings.store.encode()).hexdigest()[:16]
-    return objects.open_bucket(settings.store, mirror=mirror, endpoint=endpoint)
 
 
 def _bound(run: Run, limit: int) -> None:

@@ -83,7 +83,7 @@ def document(told: Account, *, exit_code: int = 0) -> bytes:
         "refusals": _scrubbed(receipt.get("refusals", ())),
         "failures": _scrubbed(receipt.get("failures", ())),
         "webhooks": _scrubbed(receipt.get("webhooks", ())),
-        "metrics": receipt.get("metrics"),
+        "metrics": _scrubbed(receipt.get("metrics")),
         "interrupted": _scrubbed(told.papers.interrupted) or None,
         "holds": [holds.facts(hold) for hold in told.holds],
         "artifacts": [asdict(each) | {"digest": each.digest or None} for each in told.artifacts],

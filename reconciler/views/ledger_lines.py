@@ -21,7 +21,7 @@ Told = Sequence[tuple[Line, Papers | None]]
 """Lines, with the documents of their runs where they have any."""
 
 COLUMNS: Final = (
-    *("number", "time", "run", "command", "outcome", "exit_code", "lists", "counts"),
+    *("number", "time", "run", "command", "outcome", "run_exit_code", "lists", "counts"),
     *("actor", "author", "approver", "commit", "ci_run", "host"),
 )
 """Of the CSV."""
@@ -73,7 +73,7 @@ def facts(line: Line, papers: Papers | None = None) -> dict[str, object]:
         "run": line.run or None,
         "command": line.command or None,
         "outcome": line.outcome,
-        "exit_code": line.said.get("exit_code"),
+        "run_exit_code": line.said.get("exit_code"),
         "started": line.started,
         "lists": sorted(line.lists),
         "counts": counts(line, papers),

@@ -1,63 +1,13 @@
 """Webhooks: what the CRM hears of an apply, signed so that it can be believed."""
 
-import base64
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import pytest
-from standardwebhooks import Webhook
 
 from program import LIST, Workplace, workplace
+from receivers import SAID, SECRET, hooks, receiving
 
-SECRET = "whsec_" + base64.b64encode(b"a secret that is long enough").decode()
 PHONES = ("+12125550101", "+12125550102")
-
-
-@dataclass(slots=True, kw_only=True)
-class Crm:
-    """A receiver on loopback: verifies each event, and answers with these statuses in turn."""
-
-    statuses: Sequence[int]
-    url: str = ""
-    ids: list[str] = field(default_factory=list)
-    events: list[dict[str, Any]] = field(default_factory=list)
-
-    def take(self, headers: dict[str, str], body: bytes) -> int:
-        """Verify an event and return the status to answer with."""
-        event: dict[str, Any] = Webhook(SECRET).verify(body, headers)
-        self.ids.append(headers["webhook-id"])
-        self.events.append(event)
-        return self.statuses[min(len(self.ids), len(self.statuses)) - 1]
-
-
-@contextmanager
-def receiving(*statuses: int) -> Iterator[Crm]:
-    """Receive events until the block ends."""
-    crm = Crm(statuses=statuses)
-
-    class Conversation(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["content-length"]))
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            self.send_response(crm.take(headers, body))
-            self.send_header("location", crm.url + "/elsewhere")
-            self.end_headers()
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its name there
-            """Keep quiet."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Conversation) as server:
-        crm.url = f"http://127.0.0.1:{server.server_address[1]}"
-        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        try:
-            yield crm
-        finally:
-            server.shutdown()
 
 
 @pytest.fixture
@@ -70,12 +20,6 @@ def work(tmp_path: Path) -> Workplace:
     work.declare(f'phoneNumber: "{PHONES[0]}"', name="same", identity="listId: same")
     work.environment["HOOK"] = SECRET
     return work
-
-
-def hooks(*urls: str, reference: str = "env:HOOK") -> str:
-    """Return the webhooks of a tenant's spec."""
-    lines = (f"    - {{url: {url}/hook, secret: {reference}}}\n" for url in urls)
-    return "  webhooks:\n" + "".join(lines)
 
 
 def test_each_changed_list_is_told_once_and_signed(work: Workplace) -> None:
@@ -132,6 +76,7 @@ def test_an_event_that_nobody_takes_is_in_the_receipt_and_fails_nothing(work: Wo
     (unsent,) = unsigned.document["webhooks"]
     assert (False, 0) == (unsent["delivered"], unsent["attempts"])
     assert "env:ABSENT" in unsent["detail"]
+    assert not [path for path in work.state.rglob("*.*") if SAID in path.read_bytes()]
 
 
 def test_rejected_rows_are_told_in_counts(work: Workplace) -> None:

@@ -80,11 +80,13 @@ def test_check_fails_for_a_breach_and_for_evidence_that_was_altered(work: Workpl
     told = work.call("report", *PERIOD, "--format", "json")
     breach = work.call("report", *PERIOD, "--format", "json", "--check")
     lenient = work.call("report", *PERIOD, "--check", "--limit", "999bd")
+    other = work.call("report", *PERIOD, "--list", "us-dcn")
     (path,) = (work.state / "ledger").iterdir()
     path.write_bytes(path.read_bytes().replace(b'"done"', b'"gone"'))
     altered = work.call("report", *PERIOD, "--check", "--limit", "999bd")
 
-    assert [0, 1, 0, 1] == [ran.code for ran in (told, breach, lenient, altered)]
+    assert [0, 1, 0, 7, 1] == [ran.code for ran in (told, breach, lenient, other, altered)]
+    assert "did you mean us-dnc?" in other.err
     assert 2 == breach.document["breach_count"]
     assert "Evidence NOT whole: " in altered.last
 
@@ -129,7 +131,7 @@ def test_holidays_are_no_business_days(work: Workplace) -> None:
         (("--from", "2026-02-01", "--to", "2026-01-01"), 64, "--to 2026-01-01T23:59:59Z is before"),
         (("--from", "yesterday", "--to", "2026-01-01"), 64, "expected a date such as 2027-12-31"),
         ((*PERIOD, "--limit", "10 days"), 64, "expected business days such as 10bd"),
-        ((*PERIOD, "--list", "us-dcn"), 7, "has seen a list named us-dcn"),
+        (PERIOD, 7, "there is no ledger in "),
         ((*PERIOD, "--holidays", "nowhere"), 7, "nowhere does not exist"),
         ((*PERIOD, "--holidays", "bad.txt"), 7, "bad.txt:2: expected one date a line"),
     ],

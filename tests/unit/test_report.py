@@ -386,10 +386,11 @@ def test_a_refusal_is_counted_by_list_and_rule(evidence: Evidence) -> None:
 
 
 def test_events_that_were_not_taken_are_told(evidence: Evidence) -> None:
-    """Those that still lie in the outbox, and those that somebody took since."""
+    """Those that still lie in the outbox, and those that somebody took since; no secrets."""
+    url = "https://user:hush@crm.example:8443/hooks/hush?token=hush"
     hooks = [
-        {"key": "us-dnc", "url": "https://crm.example", "event_id": name, "delivered": name == "a"}
-        for name in "abc"
+        {"key": "us-dnc", "url": at, "event_id": name, "delivered": name == "a"}
+        for name, at in (("a", url), ("b", url), ("c", "https://[hush"))
     ]
     evidence.ended(command="apply", written={"receipt.json": {"webhooks": hooks}})
     (evidence.folder / "outbox" / "events").mkdir(parents=True)
@@ -397,7 +398,9 @@ def test_events_that_were_not_taken_are_told(evidence: Evidence) -> None:
 
     found = attest(evidence.folder).undelivered
 
-    assert [("b", True), ("c", False)] == [(each.event_id, each.waiting) for each in found]
+    assert [("b", "https://crm.example:8443", True), ("c", "", False)] == [
+        (each.event_id, each.url, each.waiting) for each in found
+    ]
 
 
 def test_an_interrupted_run_is_told_with_what_is_in_doubt(evidence: Evidence) -> None:
@@ -564,13 +567,25 @@ def test_what_verifying_came_to_stands_in_it(
     evidence: Evidence, verified: Verified | None, in_order: bool
 ) -> None:
     """Who verifies is somebody else."""
+    evidence.ended()
+
     made = attest(evidence.folder, verified=verified)
 
     assert (verified, in_order) == (made.verified, made.in_order)
 
 
-def test_without_a_ledger_there_is_nothing_to_tell(evidence: Evidence) -> None:
-    """Which is a report, too."""
+def test_without_a_ledger_there_is_no_report(evidence: Evidence) -> None:
+    """A place that was mistyped is no quiet period."""
+    with pytest.raises(SettingError, match="there is no ledger in ") as error:
+        attest(evidence.folder)
+
+    assert "RECONCILER_STORE" in error.value.hint
+
+
+def test_a_quiet_period_is_a_report_too(evidence: Evidence) -> None:
+    """Somebody looked, and there was nothing."""
+    evidence.ended(after=-9)
+
     made = attest(evidence.folder)
 
     assert ((), (), (), True) == (made.runs, made.lists, made.unknown, made.in_order)

@@ -505,7 +505,7 @@ def counted(told: Told) -> dict[str, Counted]:
     return {key: Counted(**held, rejected_contacts=len(refused[key])) for key, held in made.items()}
 
 
-@pytest.mark.parametrize("count", [1, 2, 19, 20, 21, 39, 40, 41, 59, 60, 199, 200, 201, 999])
+@pytest.mark.parametrize("count", [1, 2, 19, 20, 21, 39, 40, 41, 59, 60, 199, 201, 210, 999])
 def test_a_percentile_is_a_value_that_was_seen(engine: Engine, tmp_path: Path, count: int) -> None:
     """The smallest that so many percent do not exceed; nothing is interpolated."""
     rows = [
