@@ -237,7 +237,7 @@ def settle(
             return  # somebody else has delivered it
         kept = (tried.get(one.digest, one) for one in left.receivers)
         left = replace(left, receivers=tuple(one for one in kept if one))
-        with suppress(ChangedError, NameTakenError):
+        with suppress(ChangedError):
             _put_back(left, name, held.mark, now=now, store=store)
             return
 
@@ -250,7 +250,8 @@ def _put_back(left: Notice, name: str, mark: str, *, now: datetime, store: Store
         store.replace(name, _document(left), seen=mark)
     else:
         moved = replace(left, aside=True)
-        store.create(_event_name(moved), _document(moved))
+        with suppress(NameTakenError):  # by another run that did the same
+            store.create(_event_name(moved), _document(moved))
         store.remove(name)
 
 

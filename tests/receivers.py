@@ -44,6 +44,7 @@ def receiving(*statuses: int) -> Iterator[Crm]:
             body = self.rfile.read(int(self.headers["content-length"]))
             headers = {name.lower(): value for name, value in self.headers.items()}
             self.send_response(crm.take(headers, body))
+            self.send_header("retry-after", "0")
             self.send_header("location", crm.url + "/elsewhere")
             self.end_headers()
             self.wfile.write(SAID)

@@ -120,7 +120,7 @@ def _others(made: Attestation) -> Iterator[Text]:
     old = sum(bool(each.beyond) for each in made.feeds)
     waiting = sum(each.waiting for each in made.undelivered)
     told = (
-        ("missing", left, f"{plural(left, 'list')} still lack contacts that are declared"),
+        ("missing", left, f"contacts still missing on {plural(left, 'list')}"),
         ("feeds", old, f"{plural(old, 'source')} older than 31 days when used"),
         ("webhooks", waiting, f"{plural(waiting, 'event')} not taken yet"),
         ("overrides", len(made.overrides), plural(len(made.overrides), "override")),

@@ -53,7 +53,9 @@ def kept(work: Workplace) -> bytes:
 
 def once(crm: Crm) -> dict[tuple[str, str], str]:
     """What a receiver that knows ids makes of it: the one id of each run and list."""
-    found = {(each["run_id"], each["list"]): name for name, each in zip(crm.ids, crm.events)}
+    found = {
+        (each["run_id"], each["list"]): name for name, each in zip(crm.ids, crm.events, strict=True)
+    }
     assert len(found) == len(set(crm.ids)) == len(set(found.values()))
     return found
 
@@ -99,14 +101,12 @@ def _grow_old(folder: Path) -> None:
 
 def test_what_a_receiver_did_not_take_another_machine_delivers(work: Workplace) -> None:
     """And says so; a person can see what is left and of whom, but no secret."""
-    with receiving(500, 500, 500, 500, 503, 204) as crm:
-        work.embed(more=hooks(crm.url))
+    with receiving(500, 500, 500, 500, 503, 204) as crm, work.service(more=hooks(crm.url)):
         first = on(work, "a", *APPLY)
         rmtree(work.folder / "a")
         shown = on(work, "b", "notify", "list")
         document = on(work, "b", "notify", "list", "--format", "json").document
         again = on(work, "b", *APPLY)
-        work.embed(more=hooks(crm.url))
         last = on(work, "c", "plan")
         empty = on(work, "c", "notify", "list")
 
@@ -133,8 +133,7 @@ def test_what_a_receiver_did_not_take_another_machine_delivers(work: Workplace) 
 
 def test_a_person_can_have_events_delivered(work: Workplace) -> None:
     """One by its id, also if it was given up; exit 1 as long as something is left."""
-    with receiving(410, 503, 503, 503, 503, 204) as crm:
-        work.embed(more=hooks(crm.url))
+    with receiving(410, 503, 503, 503, 503, 204) as crm, work.service(more=hooks(crm.url)):
         on(work, "a", *APPLY)
         (event,) = crm.ids
         listed = on(work, "a", "notify", "list").last
@@ -178,8 +177,7 @@ def test_what_makes_no_sense_is_misuse(
 
 def test_a_spec_that_cannot_be_read_is_told_and_nothing_is_tried(work: Workplace) -> None:
     """URLs and secrets stand there."""
-    with receiving(503) as crm:
-        work.embed(more=hooks(crm.url))
+    with receiving(503) as crm, work.service(more=hooks(crm.url)):
         on(work, "a", *APPLY)
         before = len(crm.ids)
         work.write("tenant.yaml", "kind: Nothing\n")

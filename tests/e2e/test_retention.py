@@ -1,4 +1,4 @@
-"""``audit prune`` and ``audit hold`` as a user has them, alone and where machines share a bucket."""
+"""``audit prune`` and ``audit hold`` as a user has them, alone and with a shared bucket."""
 
 import os
 import pty

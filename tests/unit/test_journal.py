@@ -13,6 +13,7 @@ from textwrap import dedent
 
 import pytest
 
+from builders import NOW
 from reconciler.errors import EvidenceError
 from reconciler.journal import Journal, replay, seal
 
@@ -277,3 +278,94 @@ def _until(seen: Callable[[], bool]) -> None:
             return
         time.sleep(0.001)
     pytest.fail("it never came")
+
+
+# ---------------------------------------------------------------- where others can read it
+
+
+class Mirror:
+    """Keeps pieces; fails while it is told to."""
+
+    def __init__(self, folder: Path) -> None:
+        (folder / "journal").mkdir()
+        self.folder = folder
+        self.fails = False
+
+    def __call__(self, name: str, lines: bytes) -> None:
+        """Keep a piece."""
+        if self.fails:
+            raise EvidenceError("the store cannot be written")
+        with (self.folder / name).open("xb") as file:
+            file.write(lines)
+
+    @property
+    def pieces(self) -> list[Path]:
+        """All of them, in their order."""
+        return sorted(self.folder.glob("journal/*"))
+
+    @property
+    def lines(self) -> int:
+        """How many lines they hold."""
+        return len(list(replay(*self.pieces)))
+
+
+def test_others_hear_of_an_action_before_it_begins_and_of_every_answer(tmp_path: Path) -> None:
+    """What was not mirrored of a list and an action was never begun."""
+    mirror = Mirror(tmp_path)
+    heard = []
+    with Journal(tmp_path / "journal.jsonl", mirror=mirror) as journal:
+        for facts in ({"op": "suppress"}, {"op": "suppress"}, {"op": "amend"}, {"list": "eu"}):
+            number = journal.intent({"list": "us-dnc", **facts})
+            heard.append(mirror.lines)
+            journal.outcome(number, {"taken": True})
+            heard.append(mirror.lines)
+
+    assert [1, 2, 2, 4, 5, 6, 7, 8] == heard
+    assert "00000001.jsonl" == mirror.pieces[0].name
+    assert list(replay(tmp_path / "journal.jsonl")) == list(replay(*mirror.pieces))
+
+
+def test_an_action_of_which_nobody_can_hear_is_not_begun(tmp_path: Path) -> None:
+    """Whoever calls has not sent anything yet."""
+    mirror = Mirror(tmp_path)
+    mirror.fails = True
+    with (
+        Journal(tmp_path / "journal.jsonl", mirror=mirror) as journal,
+        pytest.raises(EvidenceError, match="the store cannot be written"),
+    ):
+        journal.intent({"list": "us-dnc", "op": "suppress"})
+
+
+def test_an_answer_of_which_nobody_could_hear_comes_with_the_next(tmp_path: Path) -> None:
+    """It is on disk, and what it tells of is done."""
+    mirror = Mirror(tmp_path)
+    with Journal(tmp_path / "journal.jsonl", mirror=mirror) as journal:
+        for fails in (True, False):
+            number = journal.intent({"list": "us-dnc", "op": "suppress"})
+            mirror.fails = fails
+            journal.outcome(number, {"taken": True})
+
+    assert [path.read_bytes().count(b"\n") for path in mirror.pieces] == [1, 3]
+    assert 4 == mirror.lines
+
+
+def test_threads_mirror_each_line_once(tmp_path: Path) -> None:
+    """Pieces behind each other are the journal."""
+    path, mirror = tmp_path / "journal.jsonl", Mirror(tmp_path)
+
+    def batch(number: int) -> None:
+        journal.outcome(journal.intent({"list": f"list-{number % 3}"}), {"taken": True})
+
+    with Journal(path, mirror=mirror) as journal, ThreadPoolExecutor(8) as pool:
+        list(pool.map(batch, range(40)))
+
+    assert path.read_bytes() == b"".join(piece.read_bytes() for piece in mirror.pieces)
+
+
+def test_a_line_says_when_it_was_written_by_the_clock_it_was_given(tmp_path: Path) -> None:
+    """So that each row of a run that died has its time."""
+    with Journal(tmp_path / "journal.jsonl", clock=lambda: NOW) as journal:
+        journal.intent({"list": "us-dnc"})
+
+    (line,) = replay(tmp_path / "journal.jsonl")
+    assert "2026-11-23T10:15:00Z" == line["at"]

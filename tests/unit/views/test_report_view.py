@@ -89,7 +89,7 @@ def test_a_terminal_shows_lists_breaches_and_what_cannot_be_told() -> None:
             "met 2026-11-23T10:15:00Z, 14 business days"
         ),
         "contacts/us-dnc.csv:7  asked 2026-11-03T10:15:00Z, still open (rejected)",
-        "1 list still lack contacts that are declared",
+        "contacts still missing on 1 list",
         "1 source older than 31 days when used",
         "1 event not taken yet",
         "ledger/00000007.json was altered",
