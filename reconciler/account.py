@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from reconciler import chronicle, holds
+from reconciler import chronicle, holds, papers
 from reconciler.artifacts import kept
-from reconciler.chronicle import TABLES, Line, Papers
+from reconciler.chronicle import TABLES, Line
 from reconciler.holds import Hold
+from reconciler.papers import Papers
 from reconciler.retention import Shelves, named_before
 
 Presence: TypeAlias = Literal["there", "pruned", "not here", "missing", "not in the ledger"]
@@ -59,7 +60,7 @@ def account(shelves: Shelves, told: Sequence[Line], run: str) -> Account:
         run=run,
         line=last,
         lines=of,
-        papers=chronicle.papers(shelves.store, last),
+        papers=papers.papers(shelves.store, last),
         artifacts=_artifacts(shelves, told, last),
         holds=tuple(hold for hold in holds.in_force(told) if hold.scope.covers(of)),
     )

@@ -26,6 +26,7 @@ from reconciler.errors import EvidenceError
 from reconciler.masking import INVISIBLE, scrub
 from reconciler.metrics import Meter
 from reconciler.model import Action, Change, RowAction, Settings, Table
+from reconciler.signing import Signer
 from reconciler.store import Locks, NameTakenError, Store
 from reconciler.times import zulu
 
@@ -64,6 +65,8 @@ class Run:
     """Takes a line of talk for whoever watches."""
     progress: Callable[[str, int, int | None], None]
     """Takes a task's name, how much of it is done, and of how much, as ``views.progress`` says."""
+    signer: Signer | None = None
+    """Signs what stands in the ledger, where a key is given."""
     signalled: Callable[[], int] = int
     """Returns the exit code of the signal that came, 0 while none has."""
 

@@ -236,12 +236,14 @@ class Interrupted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verified:
-    """What verifying the whole ledger and its evidence came to."""
+    """What verifying the ledger, and perhaps the artifacts it names, came to."""
 
     whole: bool
     findings: tuple[str, ...] = ()
     count: int = 0
     """Of findings, those included that are not listed."""
+    artifacts: bool = False
+    """Whether every artifact of every run was recomputed, too; else the ledger's chain alone."""
     signatures: str = ""
     """What was found of signatures; empty where no key was given."""
 

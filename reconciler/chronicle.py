@@ -1,4 +1,4 @@
-"""The ledger as people ask about it: every line of it, and everything that one run left.
+"""The ledger as people ask about it: every line of it, and which run they mean.
 
 What cannot be believed stands there as such; proving that nothing was altered is not done here.
 It reads and never writes, and needs neither specs nor a service.
@@ -18,7 +18,6 @@ from reconciler import ledger
 from reconciler.artifacts import RUNS, kept
 from reconciler.errors import SettingError
 from reconciler.masking import scrub
-from reconciler.model import Outcome, Rejection, Status
 from reconciler.schema import nearest
 from reconciler.store import Store
 from reconciler.times import parse_time
@@ -37,6 +36,7 @@ OUTCOMES: Final = (
 LATEST: Final = "latest"
 TABLES: Final = "tables/"
 """How names of artifacts with addresses begin, below the folder of their run."""
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 _NUMBERED: Final = re.compile(rf"{ledger.FOLDER}/\d{{8}}\.json")
 
 
@@ -53,10 +53,10 @@ class Line:
     """When it was written."""
     lists: frozenset[str] = frozenset()
     """Keys of all lists it speaks of."""
-    artifacts: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    artifacts: Mapping[str, str] = field(default_factory=lambda: NOTHING)
     """Digests by name below the run's folder."""
-    origin: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    said: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    origin: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
+    said: Mapping[str, Any] = field(default_factory=lambda: NOTHING)
     """The whole file."""
 
     @property
@@ -81,27 +81,6 @@ class Wanted:
     limit: int | None = None
     all: bool = False
     """Also those that a run writes on its way, and its end where a decision says it already."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Papers:
-    """The documents of one run; each is empty where it is not, or cannot be read."""
-
-    head: Mapping[str, Any]
-    """``run.json``."""
-    receipt: Mapping[str, Any]
-    drift: Mapping[str, Any]
-    plan: Mapping[str, Any]
-    interrupted: Mapping[str, Any]
-    specs: Mapping[str, Any]
-
-    @property
-    def outcomes(self) -> tuple[Outcome, ...]:
-        """What became of each batch, as far as the receipt can be read."""
-        try:
-            return tuple(map(_outcome, self.receipt.get("outcomes", ())))
-        except (AttributeError, KeyError, TypeError, ValueError):
-            return ()
 
 
 def lines(store: Store) -> tuple[Line, ...]:
@@ -176,27 +155,11 @@ def of_run(told: Sequence[Line], run: str) -> tuple[Line, ...]:
     return tuple(line for line in told if line.run == run)
 
 
-def papers(store: Store, line: Line) -> Papers:
-    """Read the documents that a line names."""
-
-    def read(name: str) -> Mapping[str, Any]:
-        return _document(store, kept(line.run, name)) if name in line.artifacts else {}
-
-    return Papers(
-        head=read("run.json"),
-        receipt=read("receipt.json"),
-        drift=read("drift.json"),
-        plan={} if line.applied else read("plan.json"),
-        interrupted=read("interrupted.json"),
-        specs=read("specs.json"),
-    )
-
-
 def with_origin(store: Store, line: Line) -> Line:
     """Return a line that says where its run comes from, if not itself then by ``run.json``."""
     if line.origin or not line.run:
         return line
-    return replace(line, origin=_document(store, kept(line.run, "run.json")))
+    return replace(line, origin=document(store, kept(line.run, "run.json")))
 
 
 def with_lists(store: Store, told: Iterable[Line]) -> tuple[Line, ...]:
@@ -213,11 +176,20 @@ def with_lists(store: Store, told: Iterable[Line]) -> tuple[Line, ...]:
 
 
 def _observed(store: Store, run: str) -> frozenset[str]:
-    listed = _document(store, kept(run, "observed.json")).get("lists", ())
+    listed = document(store, kept(run, "observed.json")).get("lists", ())
     try:
         return frozenset(str(one["key"]) for one in listed)
     except (KeyError, TypeError):
         return frozenset()
+
+
+def document(store: Store, name: str) -> Mapping[str, Any]:
+    """Return what a JSON file in the store says; empty where it is not, or is no document."""
+    path = store.fetch(name)
+    try:
+        return _mapping(orjson.loads(path.read_bytes() if path else b"{}"))
+    except (OSError, orjson.JSONDecodeError):
+        return {}
 
 
 def present(store: Store) -> Mapping[str, frozenset[str]]:
@@ -249,7 +221,7 @@ def _fits(line: Line, wanted: Wanted, decided: Collection[str]) -> bool:
 def _line(store: Store, name: str) -> Line:
     """Return one file of the ledger, or that it cannot be believed."""
     number = int(name.removesuffix(".json")[-8:])
-    held = _document(store, name)
+    held = document(store, name)
     try:
         artifacts = {str(key): str(digest) for key, digest in held.get("artifacts", {}).items()}
         _check(held)
@@ -290,22 +262,3 @@ def _keys(held: Mapping[str, Any], artifacts: Collection[str]) -> frozenset[str]
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
-
-
-def _document(store: Store, name: str) -> Mapping[str, Any]:
-    path = store.fetch(name)
-    try:
-        return _mapping(orjson.loads(path.read_bytes() if path else b"{}"))
-    except (OSError, orjson.JSONDecodeError):
-        return {}
-
-
-def _outcome(said: Mapping[str, Any]) -> Outcome:
-    lapse_after = said["lapse_after"]
-    read = {
-        "status": Status(said["status"]),
-        "rejections": tuple(Rejection(**each) for each in said["rejections"]),
-        "changed": tuple(said["changed"]),
-        "lapse_after": parse_time(lapse_after) if lapse_after else None,
-    }
-    return Outcome(**{**said, **read})

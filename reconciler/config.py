@@ -53,6 +53,8 @@ class Installation:
     """A folder or a bucket's URL for what outlives a run; empty for the state directory."""
     pseudonym_key: str = ""
     """A reference (``env:``, ``file:``); empty for the key below the state directory."""
+    signing_key: str = ""
+    """A reference to the key that signs the ledger; empty where none does."""
     former_keys: tuple[str, ...] = ()
     """References to keys that were in use before; those below the state directory aside."""
     memory: str = "1GB"
@@ -86,6 +88,7 @@ def installation(root: Path, *, state: Path | None = None) -> Installation:
         state=folder,
         store=os.environ.get("RECONCILER_STORE", ""),
         pseudonym_key=os.environ.get("RECONCILER_PSEUDONYM_KEY", ""),
+        signing_key=os.environ.get("RECONCILER_SIGNING_KEY", ""),
         former_keys=tuple(
             filter(None, map(str.strip, os.environ.get(_FORMER_KEYS, "").split(",")))
         ),
@@ -161,6 +164,21 @@ def secret(reference: str) -> str:
         SettingError: the reference is neither, or what it names is absent, blank or more than one
             line of text.
     """
+    value = long_secret(reference)
+    if _CONTROLS.search(value):
+        raise SettingError(
+            f"the secret {reference} holds a line break or another control character",
+            hint="a secret is one line of text; is this the right file or variable?",
+        )
+    return value
+
+
+def long_secret(reference: str) -> str:
+    """Return likewise what may have many lines, as a key in PEM has.
+
+    Raises:
+        SettingError: the reference is neither, or what it names is absent or blank.
+    """
     kind, _, name = reference.partition(":")
     if kind == "env":
         value = os.environ.get(name, "")
@@ -177,11 +195,6 @@ def secret(reference: str) -> str:
         raise SettingError(
             f"the secret {reference} is not set or empty",
             hint=f"export {name}=…" if kind == "env" else "",
-        )
-    if _CONTROLS.search(value):
-        raise SettingError(
-            f"the secret {reference} holds a line break or another control character",
-            hint="a secret is one line of text; is this the right file or variable?",
         )
     return value
 
@@ -235,6 +248,16 @@ def former_keys(settings: Installation) -> tuple[bytes, ...]:
     except OSError as error:
         raise SettingError(f"{folder} cannot be read: {error.strerror}") from error
     return (*given, *here)
+
+
+def known_keys(settings: Installation) -> tuple[bytes, ...]:
+    """Return all keys that are there, the current one first; none is made.
+
+    Raises:
+        SettingError: one cannot be read, or is shorter than 16 bytes.
+    """
+    made = settings.pseudonym_key or (settings.state / "pseudonym.key").is_file()
+    return (*((pseudonym_key(settings),) if made else ()), *former_keys(settings))
 
 
 def fresh_key() -> bytes:

@@ -4,7 +4,7 @@ Which rows it is about to send, under pseudonyms; which events it may owe; and, 
 not on this machine, all evidence so far. Once the run knows what it did, none of that is needed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from reconciler import journal, outbox
@@ -25,11 +25,7 @@ def declare(plan: Plan, *, tenants: Mapping[str, Tenant], run: Run) -> None:
     Raises:
         EvidenceError: it cannot be written; then nothing may be done.
     """
-    parts = [_rows(listed, run) for listed in plan.lists if _ops(listed)]
-    if parts:
-        intended.collect(run.engine, parts, run.folder / INTENDED)
-        for part in parts:
-            part.unlink()
+    _write_rows([listed for listed in plan.lists if _ops(listed)], run)
     if run.store.shared and any(listed.actions for listed in plan.lists):
         run.keep()
     outbox.intend(plan, tenants, run)
@@ -63,9 +59,20 @@ def _ops(listed: ListPlan) -> tuple[str, ...]:
     )
 
 
-def _rows(listed: ListPlan, run: Run) -> Path:
-    """Write one list's rows, to be collected."""
-    into = run.tables(listed.key) / INTENDED
+def _write_rows(lists: Sequence[ListPlan], run: Run) -> None:
+    """Write the rows of these lists into one file."""
+    into = run.folder / INTENDED
+    if len(lists) == 1:
+        _rows(lists[0], into, run)
+    elif lists:
+        parts = [run.tables(listed.key) / INTENDED for listed in lists]
+        for listed, part in zip(lists, parts, strict=True):
+            _rows(listed, part, run)
+        intended.collect(run.engine, parts, into)
+        for part in parts:
+            part.unlink()
+
+
+def _rows(listed: ListPlan, into: Path, run: Run) -> None:
     ops = _ops(listed)
     intended.intended(run.engine, listed.gap.rows.path, key=listed.key, ops=ops, into=into)
-    return into

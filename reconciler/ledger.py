@@ -19,22 +19,25 @@ from typing import Any, Final
 
 import orjson
 
-from reconciler.artifacts import Run, dumps, named
+from reconciler.artifacts import ORIGIN, Run, dumps, named, plain
 from reconciler.errors import EvidenceError
 from reconciler.model import RELEASE_AHEAD, Overrides
 from reconciler.regular import sha256
+from reconciler.signing import Signer
 from reconciler.store import ChangedError, NameTakenError, Store
 from reconciler.times import parse_time
 
 FORMAT: Final = 2
 """Of a ledger file. From 2 on a witness names the newest file."""
 FOLDER: Final = "ledger"
+ADDRESSES: Final = "tables/"
+"""How names of artifacts with addresses begin; from format 2 on their digests are keyed."""
 WITNESS: Final = "head.json"
 """Names the newest file and its digest; stands beside the ledger, and is written anew."""
-_FIRST: Final = "0" * 64
-_NOBODY: Final = (0, _FIRST)
+FIRST: Final = "0" * 64
+_NOBODY: Final = (0, FIRST)
 _TRIES: Final = 100
-_NUMBERED: Final = re.compile(rf"{FOLDER}/(\d{{8}})\.json")
+NUMBERED: Final = re.compile(rf"{FOLDER}/(\d{{8}})\.json")
 _WITNESSED: Final = 2
 """The format from which on there is a witness."""
 _UNDER_WAY: Final = frozenset({"releasing", "released", "held", "hold-released", "pruned"})
@@ -50,6 +53,7 @@ def append(
     spent: Sequence[str] = (),
     batch_reasons: Mapping[str, str] | None = None,
     overrides: Overrides | None = None,
+    list_ends: Mapping[str, datetime | None] | None = None,
 ) -> int:
     """Add this run to the ledger and return the number it took.
 
@@ -61,6 +65,8 @@ def append(
         spent: keys of the releases this run carried out.
         batch_reasons: why each list was worked on, by our key.
         overrides: what the command line allowed, and why.
+        list_ends: each list's own end as it is now, by our key, where it is known; ``None`` for
+            one that does not end.
 
     Raises:
         EvidenceError: the ledger cannot be written.
@@ -72,9 +78,11 @@ def append(
         "spent": sorted(spent),
         "batch_reasons": dict(batch_reasons or {}),
         "overrides": overrides,
-        "artifacts": _digests(run.folder),
+        "list_ends": dict(list_ends or {}),
+        "policy": _written(run, "specs.json").get("policy"),
+        "artifacts": _digests(run),
     }
-    return _take_number(run.store, content)
+    return _take_number(run, content)
 
 
 def releasing(run: Run, keys: Collection[str]) -> int:
@@ -88,7 +96,7 @@ def releasing(run: Run, keys: Collection[str]) -> int:
         EvidenceError: the ledger cannot be written; then nobody may be let go.
     """
     content = {**_head(run, "releasing"), "lists": {}, "spent": [], "doubted": sorted(keys)}
-    return _take_number(run.store, content)
+    return _take_number(run, content)
 
 
 def released(run: Run, spent: Collection[str], *, kept: Collection[str] = ()) -> int:
@@ -103,7 +111,7 @@ def released(run: Run, spent: Collection[str], *, kept: Collection[str] = ()) ->
         EvidenceError: the ledger cannot be written.
     """
     told = {"lists": {}, "spent": sorted(spent), "kept": sorted(kept)}
-    return _take_number(run.store, {**_head(run, "released"), **told})
+    return _take_number(run, {**_head(run, "released"), **told})
 
 
 def note(run: Run, outcome: str, **facts: object) -> int:
@@ -119,7 +127,7 @@ def note(run: Run, outcome: str, **facts: object) -> int:
     Raises:
         EvidenceError: the ledger cannot be written; then nothing may be removed.
     """
-    return _take_number(run.store, {**_head(run, outcome), "lists": {}, "spent": [], **facts})
+    return _take_number(run, {**_head(run, outcome), "lists": {}, "spent": [], **facts})
 
 
 def _head(run: Run, outcome: str) -> dict[str, object]:
@@ -131,17 +139,34 @@ def _head(run: Run, outcome: str) -> dict[str, object]:
         "finished": run.clock(),
         "outcome": outcome,
         "key": run.engine.fingerprint,
+        "origin": _origin(run),
     }
 
 
-def _take_number(store: Store, content: Mapping[str, object]) -> int:
+def _origin(run: Run) -> dict[str, object]:
+    """Return where a run comes from, as its own first artifact says, whoever writes the line."""
+    told = _written(run, ORIGIN)
+    return {name: said for name, said in told.items() if name not in {"run", "command", "started"}}
+
+
+def _written(run: Run, name: str) -> Mapping[str, Any]:
+    """Return a document that a run left; empty where it left none, or none that can be read."""
+    try:
+        held = orjson.loads((run.folder / name).read_bytes())
+    except (OSError, orjson.JSONDecodeError):
+        return {}
+    return held if isinstance(held, dict) else {}
+
+
+def _take_number(run: Run, content: Mapping[str, object]) -> int:
     """Write a ledger file under the next number that nobody has."""
-    after = 0
+    store, after = run.store, 0
     for _ in range(_TRIES):
         number, previous = _last(store, after)
-        held = dumps({"number": number + 1, "previous": previous, **content})
+        _begin_witness(store, number, previous)
+        held = _sealed({"number": number + 1, "previous": previous, **content}, run.signer)
         try:
-            store.create(_name(number + 1), held)
+            store.create(name(number + 1), held)
         except NameTakenError:
             after = number
             continue
@@ -150,18 +175,57 @@ def _take_number(store: Store, content: Mapping[str, object]) -> int:
     raise EvidenceError(f"no free number in {store.place}: too many runs end at the same time")
 
 
+def _sealed(content: Mapping[str, object], signer: Signer | None) -> bytes:
+    """Return a ledger file with its own digest, so that it can be told apart which one is wrong."""
+    told = plain(content) | ({"signed_by": signer.fingerprint} if signer else {})
+    data = canonical(told)
+    signature = {"signature": signer.sign(data)} if signer else {}
+    return dumps({**told, "digest": hashlib.sha256(data).hexdigest(), **signature})
+
+
+def canonical(held: Mapping[str, Any]) -> bytes:
+    """Return what of a file is digested and signed: all but digest and signature, sorted."""
+    said = {name: told for name, told in held.items() if name not in {"digest", "signature"}}
+    return orjson.dumps(said, option=orjson.OPT_SORT_KEYS)
+
+
+def _begin_witness(store: Store, number: int, digest: str) -> None:
+    """Put a witness in place before the first file that needs one.
+
+    Where files need one and it is gone, it is not put back: somebody took it away, and perhaps
+    files with it.
+    """
+    if store.read(WITNESS) is not None:
+        return
+    newest = store.read(name(number)) if number else None
+    if newest is None or _format(newest.data) < _WITNESSED:
+        with suppress(NameTakenError):
+            store.create(WITNESS, witness(number, digest))
+
+
+def _format(data: bytes) -> int:
+    try:
+        return int(orjson.loads(data)["format"])
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+        return _WITNESSED  # what cannot be read is not taken for old
+
+
 def _witness(store: Store, number: int, data: bytes) -> None:
     """Let the witness name a file just written, unless it names a newer one already."""
-    told = dumps({"number": number, "digest": hashlib.sha256(data).hexdigest()})
+    told = witness(number, hashlib.sha256(data).hexdigest())
     for _ in range(_TRIES):
-        with suppress(NameTakenError, ChangedError):
+        with suppress(ChangedError):
             held = store.read(WITNESS)
-            if held is None:
-                store.create(WITNESS, told)
-            elif (_witnessed(held.data) or _NOBODY)[0] < number:
+            if held and (_witnessed(held.data) or _NOBODY)[0] < number:
                 store.replace(WITNESS, told, seen=held.mark)
             return
     raise EvidenceError(f"{WITNESS} in {store.place} cannot be written: too many runs end at once")
+
+
+def witness(number: int, digest: str) -> bytes:
+    """Return the file that names the newest one; its own digest tells whether it was altered."""
+    own = hashlib.sha256(f"{number}:{digest}".encode()).hexdigest()
+    return dumps({"number": number, "digest": digest, "own": own})
 
 
 def _witnessed(data: bytes) -> tuple[int, str] | None:
@@ -173,7 +237,8 @@ def _witnessed(data: bytes) -> tuple[int, str] | None:
         return None
 
 
-def _name(number: int) -> str:
+def name(number: int) -> str:
+    """Return the name of the file of a number."""
     return f"{FOLDER}/{number:08d}.json"
 
 
@@ -261,7 +326,7 @@ def _foreign(held: Mapping[str, Any], keys: Collection[str], since: datetime | N
 
 def _links(store: Store, doubt: Callable[[str], None]) -> Iterator[Mapping[str, Any]]:
     """Yield what each file says, in the order of numbers; ``doubt`` is told what is wrong."""
-    before, number, digests = _FIRST, 0, {0: _FIRST}
+    before, number, digests = FIRST, 0, {0: FIRST}
     witness = store.read(WITNESS)
     for number, name in enumerate(_numbered(store), start=1):
         path = store.fetch(name)
@@ -286,8 +351,8 @@ def _links(store: Store, doubt: Callable[[str], None]) -> Iterator[Mapping[str, 
 
 def _numbered(store: Store, after: int = 0) -> list[str]:
     """Return the names of all ledger files past a number, in their order."""
-    names = store.names(FOLDER, after=_name(after) if after else "")
-    return [name for name in names if _NUMBERED.fullmatch(name)]
+    names = store.names(FOLDER, after=name(after) if after else "")
+    return [name for name in names if NUMBERED.fullmatch(name)]
 
 
 def _believed(data: bytes) -> Mapping[str, Any]:
@@ -325,9 +390,16 @@ def _last(store: Store, after: int = 0) -> tuple[int, str]:
     return int(newest.removesuffix(".json")[-8:]), hashlib.sha256(held.data).hexdigest()
 
 
-def _digests(folder: Path) -> dict[str, str]:
-    """Return the sha256 of every artifact, by its name below the run folder."""
-    return {name: _sha256(folder / name) for name in named(folder)}
+def _digests(run: Run) -> dict[str, str]:
+    """Return the sha256 of every artifact, by its name below the run folder.
+
+    That of a file that holds addresses is keyed: a plain one of few addresses can be guessed.
+    """
+    found = {name: _sha256(run.folder / name) for name in named(run.folder)}
+    return {
+        name: run.engine.pseudonym(digest) if name.startswith(ADDRESSES) else digest
+        for name, digest in found.items()
+    }
 
 
 def _sha256(path: Path) -> str:

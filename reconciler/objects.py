@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -171,6 +172,17 @@ class ObjectStore:
             except OSError as error:
                 raise EvidenceError(f"{path} cannot be written: {error.strerror}") from error
         return path
+
+    def digest(self, name: str) -> str | None:
+        """Return the sha256 of what stands in the bucket under a name now, a part at a time."""
+        with self._translated(name, "read"):
+            got = self._got(name)
+            if got is None:
+                return None
+            made = sha256()
+            for part in got:
+                made.update(part)
+            return made.hexdigest()
 
     def names(self, folder: str, *, after: str = "") -> Sequence[str]:
         """Return all names below ``folder``, sorted; only those past ``after`` if it is given."""

@@ -205,7 +205,7 @@ def _known(told: Sequence[Line]) -> dict[str, Known]:
             continue
         for key in line.lists:
             begins.setdefault(key, line.started)
-        for key, end in _mapping(line.said.get("ends")).items():
+        for key, end in _mapping(line.said.get("list_ends")).items():
             with suppress(ValueError):
                 ends[key].append((line.finished, parse_time(end) if end else None))
     return {key: Known(begins=at, ends=tuple(ends[key])) for key, at in begins.items()}

@@ -5,8 +5,9 @@ nothing at the service and decides nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +17,8 @@ from reconciler.contacts import evidence
 from reconciler.contacts.fates import Fates, columns, fates
 from reconciler.errors import Exit, worst
 from reconciler.model import (
+    UNMANAGED,
+    CreateList,
     Desired,
     ListPlan,
     Observed,
@@ -25,8 +28,11 @@ from reconciler.model import (
     Receipt,
     Spec,
     Status,
+    Unmanaged,
+    UpdateList,
     WebhookResult,
 )
+from reconciler.times import parse_time
 
 FORMAT: Final = 1
 """Of ``receipt.json``; moves when a reader of it would have to change."""
@@ -187,7 +193,23 @@ def close(run: Run, *, code: int, plan: Plan | None = None, done: Receipt | None
         spent=spent,
         batch_reasons=done.batch_reasons if done else None,
         overrides=plan.overrides if plan and plan.overrides.given else None,
+        list_ends={listed.key: end for listed in lists for end in _end(listed, told[listed.key])},
     )
+
+
+def _end(listed: ListPlan, own: Sequence[Outcome]) -> Iterator[datetime | None]:
+    """Yield a list's own end as the run leaves it; nothing where that is not known."""
+    done = [one.status is Status.DONE for one in own if one.action in {"CreateList", "UpdateList"}]
+    end = listed.observed.suppress_until if listed.observed else UNMANAGED
+    for action in listed.actions if done else ():
+        if isinstance(action, CreateList):
+            declared = action.settings.suppress_until
+            end = None if declared is UNMANAGED else declared
+        for change in action.changes if isinstance(action, UpdateList) else ():
+            if change.field == "suppressUntil":
+                end = parse_time(change.new) if change.new else None
+    if all(done) and not isinstance(end, Unmanaged):
+        yield end
 
 
 def _by_list(outcomes: Sequence[Outcome]) -> Mapping[str, list[Outcome]]:

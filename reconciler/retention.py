@@ -271,7 +271,8 @@ def whole(store: Store) -> None:
 def prune(run: Run, made: Pruning, *, ages: Ages) -> tuple[Doomed, ...]:
     """Name in the ledger what is to go, then remove it, tables first.
 
-    A hold that was placed meanwhile still counts: what is under it stays, though it is named.
+    A hold that was placed meanwhile still counts: what is under it stays, though it is named. What
+    is left of it when the run is stopped goes with the next pruning.
 
     Args:
         run: the run that does so.
@@ -287,7 +288,7 @@ def prune(run: Run, made: Pruning, *, ages: Ages) -> tuple[Doomed, ...]:
     shelves = Shelves(store=run.store, state=run.state)
     new = (*made.tables, *made.evidence)
     if new:
-        removed = {one.kept: one.digest or shelves.sha256(one.kept) for one in new}
+        removed = {one.kept: one.digest or _own_digest(one, shelves, run) for one in new}
         ledger.note(
             run,
             "pruned",
@@ -296,12 +297,27 @@ def prune(run: Run, made: Pruning, *, ages: Ages) -> tuple[Doomed, ...]:
             tables_older_than=ages.tables,
         )
     told = whole_story(run.store)
-    gone = tuple(_not_held(made.all, told))
-    for one in gone:
-        shelves.remove(one.kept)
+    gone = tuple(_removed(tuple(_not_held(made.all, told)), shelves, run))
     for name in {one.run for one in gone}:
         shelves.tidy(name)
     return gone
+
+
+def _own_digest(one: Doomed, shelves: Shelves, run: Run) -> str:
+    """Return a digest as the ledger would name it: that of a table is keyed."""
+    found = shelves.sha256(one.kept)
+    return run.engine.pseudonym(found) if one.is_table else found
+
+
+def _removed(going: Sequence[Doomed], shelves: Shelves, run: Run) -> Iterator[Doomed]:
+    """Remove one after another; what is not begun when the run is stopped is left for the next."""
+    told = run.counting("files removed")
+    for done, one in enumerate(going, start=1):
+        if run.stopping:
+            return
+        shelves.remove(one.kept)
+        told(done, len(going))
+        yield one
 
 
 def _not_held(all_of_it: Iterable[Doomed], told: Sequence[Line]) -> Iterator[Doomed]:

@@ -17,6 +17,7 @@ from filelock import FileLock
 
 from reconciler import disk
 from reconciler.errors import EvidenceError
+from reconciler.regular import sha256
 
 _CHANGING: Final = ".changing.lock"
 """Held while a file of a directory is compared and put in place of another."""
@@ -84,6 +85,12 @@ class Store(Protocol):
         """Return a file here with what stands under a name that is never written anew.
 
         What was fetched once is not asked for again. ``None`` where nothing stands there.
+        """
+
+    def digest(self, name: str) -> str | None:
+        """Return the sha256 of what stands under a name now, never of a copy; ``None`` if nothing.
+
+        It is not held in memory, however many bytes it is.
         """
 
     def names(self, folder: str, *, after: str = "") -> Sequence[str]:
@@ -195,6 +202,16 @@ class DirectoryStore:
         path = self.folder / name
         return path if path.is_file() else None
 
+    def digest(self, name: str) -> str | None:
+        """Return the sha256 of a file as it is now; what is no file has none."""
+        path = self.folder / name
+        try:
+            return sha256(path)
+        except OSError as error:
+            if path.is_file():
+                raise EvidenceError(f"{path} cannot be read: {error.strerror}") from error
+            return None
+
     def names(self, folder: str, *, after: str = "") -> Sequence[str]:
         """Return the names of all whole files below a folder."""
         below = self.folder / folder
@@ -215,8 +232,8 @@ class DirectoryStore:
 
 
 def _hidden(name: Path) -> bool:
-    """Whether a file is a draft, or lies in a folder of such."""
-    return any(part.startswith(".") for part in name.parts)
+    """Whether a file is not whole yet, or only keeps two writers apart."""
+    return bool(disk.DRAFT.fullmatch(name.name)) or name.name == _CHANGING
 
 
 def _mark(state: os.stat_result) -> str:

@@ -5,7 +5,7 @@ from functools import partial
 
 import click
 
-from reconciler import chronicle
+from reconciler import chronicle, papers
 from reconciler.chronicle import OUTCOMES, UNREADABLE, Line, Wanted
 from reconciler.commands import auditing, frame
 from reconciler.commands.evidence_options import Word, all_option, given, narrowing_options
@@ -46,10 +46,7 @@ def command(ctx: click.Context, *, outcome: tuple[str, ...], limit: int | None) 
         limit=limit,
         all=narrowed.all,
     )
-    found = [
-        (chronicle.with_origin(store, line), chronicle.papers(store, line) if line.last else None)
-        for line in chronicle.chosen(told, wanted)
-    ]
+    found = papers.counted(store, chronicle.chosen(told, wanted))
     code = unread(ctx, told)
     frame.emit(
         ctx,

@@ -11,10 +11,12 @@ from typing import Any, Final
 
 import click
 
-from reconciler import clocks, ledger, regular, report
+from reconciler import clocks, leases, locks, regular, report, signing, verifying
 from reconciler.attestation import Verified
 from reconciler.clocks import Limit
 from reconciler.commands import auditing, frame
+from reconciler.config import Installation
+from reconciler.contacts.changed import MOST
 from reconciler.contacts.engine import Engine
 from reconciler.errors import Exit, SettingError, UsageError
 from reconciler.masking import scrub
@@ -23,6 +25,7 @@ from reconciler.store import Store
 from reconciler.times import parse_time, zulu
 from reconciler.views import facts
 from reconciler.views import report as view
+from reconciler.views.wording import plural
 
 _FORMATS: Final = ("text", "json", "csv", "html")
 _ASKED: Final = "reconciler.report"
@@ -90,13 +93,27 @@ def _kept(*names: str, **how: Any) -> Callable[[Any], Any]:
     metavar="FILE",
     help="Days that are no business days: one date a line.",
 )
+@click.option(
+    "--key",
+    multiple=True,
+    type=frame.ExistingPath(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="A public key: check the signatures of the ledger; repeatable.",
+)
 @click.option("--check", is_flag=True, help="Exit 1 for a breach, or evidence that is not whole.")
 @_kept("--list", multiple=True, metavar="NAME", help="Only the list of this name; repeatable.")
 @frame.format_option(*_FORMATS)
 @frame.write_option(*_FORMATS)
 @frame.global_options
 @click.pass_context
-def command(ctx: click.Context, *, limit: str, holidays: Path | None, check: bool) -> int:
+def command(
+    ctx: click.Context,
+    *,
+    limit: str,
+    holidays: Path | None,
+    check: bool,
+    key: tuple[Path, ...],
+) -> int:
     """Report what the evidence of a period attests: requests and their clocks, drift, releases.
 
     It needs neither specs nor the service, and counts what runs left behind. A run belongs to the
@@ -115,7 +132,7 @@ def command(ctx: click.Context, *, limit: str, holidays: Path | None, check: boo
         made=frame.clock(),
         lists=asked["list"],
         limit=bound,
-        verified=_verified(store),
+        verified=_verified(settings, store, key),
     )
     with (
         tempfile.TemporaryDirectory(prefix="reconciler-") as spill,
@@ -160,10 +177,31 @@ def _text(path: Path) -> str:
         raise SettingError(f"{path} is no text") from error
 
 
-def _verified(store: Store) -> Verified:
-    """Return what verifying the evidence comes to."""
-    doubt = ledger.past(store).doubt
-    return Verified(whole=not doubt, findings=(doubt,) if doubt else (), count=int(bool(doubt)))
+def _verified(settings: Installation, store: Store, keys: tuple[Path, ...]) -> Verified:
+    """Recompute everything, and return what it came to."""
+    checkers = tuple(map(signing.checker, keys))
+    found = verifying.verify(
+        store, settings.state, keys={}, checkers=checkers, living=partial(_living, settings, store)
+    )
+    signed = f"{found.signed:,} of {plural(found.lines, 'ledger file')} carry a signature."
+    return Verified(
+        whole=found.whole,
+        findings=tuple(scrub(f"{one.file}: {one.what}") for one in found.findings[:MOST]),
+        count=len(found.findings),
+        artifacts=True,
+        signatures=signed if found.checked else "",
+    )
+
+
+def _living(settings: Installation, store: Store) -> frozenset[str]:
+    """Return the ids of the runs under way: what they have written is not in the ledger yet."""
+    signs = (name.removeprefix(f"{leases.SIGNS}/") for name in store.names(leases.SIGNS))
+    elsewhere = frozenset(sign.removesuffix(".json") for sign in signs)
+    folder = settings.state / "locks"
+    if not folder.is_dir():
+        return elsewhere
+    with locks.counted(folder) as here:
+        return here | elsewhere
 
 
 def _html() -> ModuleType:

@@ -22,11 +22,12 @@ from reconciler.api.port import Writer
 from reconciler.artifacts import Run
 from reconciler.commands import frame, stores
 from reconciler.commands.ending import ending as told
-from reconciler.config import Installation, former_keys, pseudonym_key
+from reconciler.config import Installation, former_keys, long_secret, pseudonym_key
 from reconciler.contacts.engine import Engine
 from reconciler.errors import Exit, ReconcilerError
 from reconciler.metrics import Meter
 from reconciler.model import Plan, Receipt, Selection, Spec, Tenant
+from reconciler.signing import Signer, signer
 from reconciler.store import Locks, Store
 
 Door = Callable[[Tenant], Writer]
@@ -74,6 +75,7 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
             stop=stop,
             tell=tell.notice,
             progress=tell,
+            signer=_signer(settings),
             signalled=lambda: frame.signalled(ctx) or Exit.STALE * own.lost,
         )
         artifacts.start(run, root=root)
@@ -85,6 +87,11 @@ def running(ctx: click.Context, command: str, root: Path) -> Iterator[Run]:
             yield run
         finally:
             _bound(run, settings.cache_limit)
+
+
+def _signer(settings: Installation) -> Signer | None:
+    where = settings.signing_key
+    return signer(long_secret(where), where=where) if where else None
 
 
 def _tenants(root: Path) -> Mapping[str, Tenant]:

@@ -44,7 +44,7 @@ FROM read_parquet($path)
 WHERE op IN (SELECT unnest($ops::VARCHAR[]))
     AND (until IS NULL OR op NOT IN (SELECT unnest($endless::VARCHAR[])))
 """  # noqa: S608 - a constant of ours
-"""In the order of the gap's file, so that nothing is sorted before the first write."""
+"""In whatever order, since each row has its number: nothing is sorted before the first write."""
 
 _TOGETHER: Final = "SELECT * FROM read_parquet($parts::VARCHAR[])"
 
@@ -90,7 +90,7 @@ def intended(engine: Engine, gap: Path, *, key: str, ops: Collection[str], into:
         ops: those whose rows go out; with ``evidence.ENDLESS`` behind it only those without an end.
         into: path of the file.
     """
-    with engine.session() as session:
+    with engine.session(ordered=False) as session:
         at_rest(
             session,
             _INTENDED,
@@ -108,7 +108,7 @@ def collect(engine: Engine, parts: Sequence[Path], into: Path) -> None:
     Columns: pseudonym, list, op, row (its number within the op), reason, until (a time in UTC,
     null for a release), basis, source, line, requested_at (a time in UTC).
     """
-    with engine.session() as session:
+    with engine.session(ordered=False) as session:
         at_rest(session, _TOGETHER, into, parts=[literal(part) for part in parts])
 
 

@@ -88,6 +88,9 @@ def _head(made: Attestation) -> Iterator[_Fact]:
         "value": whole or "not verified",
         "text": made.verified.signatures if made.verified else "",
     }
+    if made.verified:
+        artifacts = "yes" if made.verified.artifacts else "no"
+        yield {"section": "verification", "figure": "artifacts recomputed", "value": artifacts}
     for finding in made.verified.findings if made.verified else ():
         yield {"section": "verification", "figure": "finding", "text": finding}
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from rich.text import Text
 
-from reconciler.chronicle import UNREADABLE, Line, Papers
+from reconciler.chronicle import UNREADABLE, Line
 from reconciler.masking import clean, scrub
+from reconciler.papers import Papers
 from reconciler.times import zulu
 from reconciler.views import cells, counting, lines, machine
 from reconciler.views.wording import plural
@@ -102,7 +103,9 @@ def reason(line: Line) -> str:
 
 def origin(line: Line, name: str) -> str | None:
     """Return one thing of where a run comes from; ``None`` where nothing tells."""
-    told = line.origin.get(name)
+    hold = line.said.get("hold")
+    by = hold.get("by") if name == "actor" and isinstance(hold, dict) else None
+    told = line.origin.get(name) or by
     if told is None or told == "":
         return None
     return str(told) if name in {"commit", "ci_run"} else scrub(str(told))

@@ -34,7 +34,8 @@ def verified(made: Attestation) -> str:
     if made.verified is None:
         return "Evidence not verified"
     if made.verified.whole:
-        return "Evidence whole"
+        whole = "Evidence whole", "Ledger whole, artifacts not verified"
+        return whole[not made.verified.artifacts]
     return f"Evidence NOT whole: {plural(made.verified.count, 'finding')}"
 
 

@@ -75,9 +75,11 @@ def test_a_machine_that_dies_and_is_no_more_owes_nothing(work: Workplace) -> Non
         rmtree(work.folder / "a")
         healed = on(work, "b", *APPLY)
         heard = once(crm)
+    verified = on(work, "c", "audit", "verify")
 
     assert 0 == healed.code, healed.err
     assert f"run {dead} (apply) was interrupted: us-dnc: 0 suppress, 2 in doubt" in healed.err
+    assert 0 == verified.code, verified.out
     assert (dead, "us-dnc") in heard
     (event,) = [each for each in crm.events if each["run_id"] == dead]
     assert (None, 0) == (event["contact_count"], event["suppressed"])

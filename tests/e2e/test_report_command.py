@@ -81,11 +81,16 @@ def test_check_fails_for_a_breach_and_for_evidence_that_was_altered(work: Workpl
     breach = work.call("report", *PERIOD, "--format", "json", "--check")
     lenient = work.call("report", *PERIOD, "--check", "--limit", "999bd")
     other = work.call("report", *PERIOD, "--list", "us-dcn")
+    paper = work.newest / "run.json"
+    paper.write_bytes(paper.read_bytes() + b" ")
+    touched = work.call("report", *PERIOD, "--check", "--limit", "999bd")
     (path,) = (work.state / "ledger").iterdir()
     path.write_bytes(path.read_bytes().replace(b'"done"', b'"gone"'))
     altered = work.call("report", *PERIOD, "--check", "--limit", "999bd")
 
-    assert [0, 1, 0, 7, 1] == [ran.code for ran in (told, breach, lenient, other, altered)]
+    codes = [ran.code for ran in (told, breach, lenient, other, touched, altered)]
+    assert [0, 1, 0, 7, 1, 1] == codes
+    assert f"runs/{work.newest.name}/run.json: altered" in touched.out
     assert "did you mean us-dnc?" in other.err
     assert 2 == breach.document["breach_count"]
     assert "Evidence NOT whole: " in altered.last
@@ -133,6 +138,7 @@ def test_holidays_are_no_business_days(work: Workplace) -> None:
         ((*PERIOD, "--limit", "10 days"), 64, "expected business days such as 10bd"),
         (PERIOD, 7, "there is no ledger in "),
         ((*PERIOD, "--holidays", "nowhere"), 7, "nowhere does not exist"),
+        ((*PERIOD, "--key", "bad.txt"), 7, "bad.txt"),
         ((*PERIOD, "--holidays", "bad.txt"), 7, "bad.txt:2: expected one date a line"),
     ],
 )

@@ -428,6 +428,6 @@ def test_the_evidence_holds_pseudonyms(tmp_path: Path, capfd: pytest.CaptureFixt
             for row in pq.read_table(path).to_pylist()
         ]
 
-    assert {"suppress", "part", "release"} == {row["op"] for row in rows}
+    assert {"suppress", "part", "release", "found"} == {row["op"] for row in rows}
     assert all(re.fullmatch("[0-9a-f]{64}", row["pseudonym"]) for row in rows)
     assert not {row["pseudonym"] for row in rows} & set(DIGESTS)

@@ -4,7 +4,7 @@ import hashlib
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -61,6 +61,8 @@ def test_a_run_is_told_with_the_digest_of_each_of_its_artifacts(tmp_path: Path) 
     """Those in folders of their own, too."""
     with running(folder=tmp_path) as run:
         run.write("receipt.json", {"a": 1})
+        run.write("specs.json", {"policy": {"max_suppressions": 7}})
+        told = read(run.folder / "run.json")
         (run.tables("us-dnc") / "gap.parquet").write_bytes(b"rows")
 
         number = ledger.append(
@@ -71,11 +73,13 @@ def test_a_run_is_told_with_the_digest_of_each_of_its_artifacts(tmp_path: Path) 
             spent=["b", "a"],
             batch_reasons={"us-dnc": "sweep"},
             overrides=Overrides(max_releases=2, reason="approved by legal"),
+            list_ends={"us-dnc": datetime(2027, 1, 1, tzinfo=UTC), "eu": None},
         )
+        keyed = run.engine.pseudonym(hashlib.sha256(b"rows").hexdigest())
 
     (path,) = files(tmp_path)
     held = read(path)
-    artifacts = held.pop("artifacts")
+    artifacts, digest, origin = (held.pop(name) for name in ("artifacts", "digest", "origin"))
     assert 1 == number
     assert "00000001.json" == path.name
     assert 0o600 == path.stat().st_mode & 0o777
@@ -95,9 +99,14 @@ def test_a_run_is_told_with_the_digest_of_each_of_its_artifacts(tmp_path: Path) 
         "spent": ["a", "b"],
         "batch_reasons": {"us-dnc": "sweep"},
         "overrides": plain(Overrides(max_releases=2, reason="approved by legal")),
+        "list_ends": {"us-dnc": "2027-01-01T00:00:00Z", "eu": None},
+        "policy": {"max_suppressions": 7},
     } == held
-    assert ["receipt.json", "run.json", "tables/us-dnc/gap.parquet"] == [*artifacts]
-    assert hashlib.sha256(b"rows").hexdigest() == artifacts["tables/us-dnc/gap.parquet"]
+    assert hashlib.sha256(ledger.canonical(read(path))).hexdigest() == digest
+    assert {"run", "command", "started"} | origin.keys() == told.keys()
+    names = ["receipt.json", "run.json", "specs.json", "tables/us-dnc/gap.parquet"]
+    assert names == [*artifacts]
+    assert keyed == artifacts["tables/us-dnc/gap.parquet"]
 
 
 def test_each_file_names_the_digest_of_the_one_before(tmp_path: Path) -> None:

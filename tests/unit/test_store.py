@@ -201,9 +201,11 @@ def test_what_was_fetched_once_is_not_asked_for_again(tmp_path: Path) -> None:
     store.create("ledger/1", b"x")
     first = store.fetch("ledger/1")
 
-    store.remove("ledger/1")
+    bucket.delete("ledger/1")
 
     assert first == store.fetch("ledger/1")
+    store.remove("ledger/1")
+    assert store.fetch("ledger/1") is None
 
 
 def test_drafts_in_a_folder_are_nobodys_names(tmp_path: Path) -> None:

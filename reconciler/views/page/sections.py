@@ -358,6 +358,8 @@ def _evidence(made: Attestation) -> Section:
     told = {
         "Evidence not verified": "Nobody recomputed the digests of ledger and artifacts.",
         "Evidence whole": "Every digest of the ledger and of its artifacts was recomputed.",
+        "Ledger whole, artifacts not verified": "Every file of the ledger names the digest of the "
+        "one before it. The artifacts that it names were not recomputed: audit verify does that.",
     }.get(report.verified(made), "See the findings at the beginning of this page.")
     signed = made.verified.signatures if made.verified else ""
     return Section(id="evidence", title="Verification", lead=" ".join(filter(None, (told, signed))))

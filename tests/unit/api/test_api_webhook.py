@@ -47,7 +47,7 @@ def test_any_2xx_is_taken(status: int) -> None:
     """The body arrives as it was signed, with its headers."""
     delivery, seen = posted(httpx.Response(status))
 
-    assert delivery == Delivery(delivered=True, attempts=1, detail="")
+    assert delivery == Delivery(delivered=True, attempts=1, detail="", status=status)
     assert (b'{"event":1}', "msg_1") == (seen[0].content, seen[0].headers["webhook-id"])
 
 
@@ -67,15 +67,40 @@ def test_trouble_is_tried_again_and_then_reported(trouble: httpx.Response | Exce
     healed, _ = posted(trouble, httpx.Response(200))
     failed, seen = posted(trouble)
 
-    assert healed == Delivery(delivered=True, attempts=2, detail="")
+    assert healed == Delivery(delivered=True, attempts=2, detail="", status=200)
     assert (False, webhook.TRIES, webhook.TRIES) == (
         failed.delivered,
         failed.attempts,
         len(seen),
     )
     assert failed.detail
+    answered = trouble.status_code if isinstance(trouble, httpx.Response) else 0
+    assert answered == failed.status
     assert LEAK not in failed.detail
     assert "very-secret" not in failed.detail
+
+
+def test_whoever_has_work_of_its_own_tries_once() -> None:
+    """And does not wait."""
+    hand = HandClock()
+    asked: list[httpx.Request] = []
+
+    def receive(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(503)
+
+    delivery = post(
+        URL,
+        body=b"",
+        headers={},
+        timeout=1,
+        tries=1,
+        clock=hand.clock,
+        transport=httpx.MockTransport(receive),
+    )
+
+    assert (False, 1, 503) == (delivery.delivered, delivery.attempts, delivery.status)
+    assert 1 == len(asked)
 
 
 @pytest.mark.parametrize("status", [301, 307, 400, 401, 404, 410])
@@ -84,7 +109,8 @@ def test_a_no_is_final_and_a_redirect_is_not_followed(status: int) -> None:
     headers = {"location": "https://elsewhere.example/"}
     delivery, seen = posted(httpx.Response(status, text=LEAK, headers=headers))
 
-    assert delivery == Delivery(delivered=False, attempts=1, detail=f"answered {status}")
+    expected = Delivery(delivered=False, attempts=1, detail=f"answered {status}", status=status)
+    assert expected == delivery
     assert 1 == len(seen)
 
 

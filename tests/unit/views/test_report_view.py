@@ -57,6 +57,13 @@ def test_the_summary_line_comes_last() -> None:
             ),
         ),
         (
+            replace(CALM, verified=Verified(whole=True)),
+            (
+                "Report: 0 breaches of 10bd (0 met, 0 withdrawn, 0 open), 1 met in time. "
+                "Ledger whole, artifacts not verified."
+            ),
+        ),
+        (
             EMPTY,
             (
                 "Report: 0 breaches of 10bd (0 met, 0 withdrawn, 0 open), 0 met in time. "

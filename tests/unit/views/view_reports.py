@@ -196,7 +196,7 @@ CALM: Final = replace(
     clocks=Spread(met=1, median_days=0, p95_days=0, worst_days=1),
     breaches=(),
     unprotected=(),
-    verified=Verified(whole=True, signatures="30 signatures are good"),
+    verified=Verified(whole=True, artifacts=True, signatures="30 signatures are good"),
     unknown=(),
     feeds=(),
     overrides=(),

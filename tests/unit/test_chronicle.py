@@ -11,7 +11,7 @@ import pytest
 
 from builders import NOW
 from ledger_scenes import OUTCOME, Yard
-from reconciler import account, chronicle, ledger
+from reconciler import account, chronicle, ledger, papers
 from reconciler.artifacts import plain
 from reconciler.chronicle import Wanted
 from reconciler.errors import SettingError
@@ -58,8 +58,7 @@ def numbers(yard: Yard, **wanted: Any) -> list[int]:
 def shown(yard: Yard, number: int) -> str:
     """One line as a person reads it."""
     line = next(line for line in yard.told if line.number == number)
-    papers = chronicle.papers(yard.store, line) if line.last else None
-    return ledger_lines.text([(chronicle.with_origin(yard.store, line), papers)]).plain
+    return ledger_lines.text(papers.counted(yard.store, [line])).plain
 
 
 def of(yard: Yard, run: str) -> account.Account:
@@ -246,7 +245,7 @@ def test_all_three_formats_say_the_same(yard: Yard) -> None:
     """One document, and as many rows as lines."""
     yard.run("us-dnc")
     yard.run("eu-dnc", applied=False)
-    told = [(line, chronicle.papers(yard.store, line)) for line in reversed(yard.told)]
+    told = papers.counted(yard.store, reversed(yard.told))
 
     text = ledger_lines.text(told).plain.splitlines()
     document = orjson.loads(ledger_lines.document(told, exit_code=1))
@@ -373,7 +372,7 @@ def test_what_others_wrote_names_nobody_and_moves_no_cursor(yard: Yard) -> None:
             overrides=Overrides(ignore_freeze=True, reason=HOSTILE),
         )
     hold = yard.hold(Scope(), reason=HOSTILE)
-    found, line = of(yard, run.id), [(yard.told[0], chronicle.papers(yard.store, yard.told[0]))]
+    found, line = of(yard, run.id), papers.counted(yard.store, yard.told[:1])
 
     seen = [
         accounts.text(found).plain,

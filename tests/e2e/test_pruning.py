@@ -281,6 +281,7 @@ def test_machines_that_share_a_store_share_holds_and_prunings(
     assert {first, second} == held
     assert set() == tables(one)
     assert not (one.state / "runs" / first).exists()
+    assert not [*(one.state / "mirror").glob(f"*/runs/{first}/*")]
     assert {"pruned"} == {each["presence"] for each in shown["artifacts"]}
     assert 0 == one.call("audit", "verify").code
     assert 0 == two.call("audit", "verify").code
