@@ -17,6 +17,11 @@ FOUND: Final = "found"
 """Op and status of what was on a list before a run first worked on it."""
 UNCERTAIN: Final = "uncertain"
 """Status of a row that was sent by a run that died, nobody knows with what effect."""
+_OTHERS: Final = "what others did since does not stand in the evidence"
+_FOUND: Final = f"it was there already when the first run looked; {_OTHERS}"
+_NEVER: Final = (
+    f"no run has put it there, and it was not there when the first one looked; {_OTHERS}"
+)
 _DONE: Final = str(Status.DONE)
 _LOST: Final = frozenset({str(Status.FAILED), UNCERTAIN})
 _ADDING: Final = frozenset({str(Op.SUPPRESS), str(Op.AMEND), str(Op.PART)})
@@ -77,6 +82,8 @@ class Known:
     """When a run first carried something out on it."""
     ends: Sequence[tuple[datetime, datetime | None]] = ()
     """The list's own end as runs left it: since when, and which; in order."""
+    gaps: Sequence[datetime] = ()
+    """When runs worked on it of which it is not known any more what they did to whom."""
 
 
 def standing(key: str, events: Iterable[Event], known: Known, *, at: datetime) -> Standing:
@@ -96,13 +103,12 @@ def standing(key: str, events: Iterable[Event], known: Known, *, at: datetime) -
         now,
         state=State.NOT_SUPPRESSED,
         since=known.begins,
-        why="no run has put it there, and it was not there when the first one looked; what others "
-        "did since does not stand in the evidence",
+        why=_NEVER,
     )
     for event in takewhile(lambda event: event.at <= at, told):
         now = _after(now, event)
     now = _ended(now, known, at=at)
-    return _missed(now, at=at)
+    return _forgotten(_missed(now, at=at), known, at=at)
 
 
 def _after(now: Standing, event: Event) -> Standing:
@@ -129,7 +135,7 @@ def _after(now: Standing, event: Event) -> Standing:
         since=now.since if held and event.op != Op.SUPPRESS else event.at,
         until=event.until,
         by=event,
-        why="it was there already when the first run looked" if event.op == FOUND else "",
+        why=_FOUND if event.op == FOUND else "",
     )
 
 
@@ -172,6 +178,21 @@ def _missed(now: Standing, *, at: datetime) -> Standing:
         now,
         state=State.IN_DOUBT,
         why=f"run {later[0].run} found it missing: somebody else took it off, nobody knows when",
+    )
+
+
+def _forgotten(now: Standing, known: Known, *, at: datetime) -> Standing:
+    """Take into account that runs since may have done something of which the rows are gone."""
+    said = now.by.at if now.by else known.begins
+    gaps = sum(said <= gap <= at for gap in known.gaps)
+    if not gaps:
+        return now
+    return replace(
+        now,
+        state=State.UNKNOWN,
+        since=None,
+        until=None,
+        why=f"the rows of {gaps:,} runs on this list by then are not in the evidence any more",
     )
 
 

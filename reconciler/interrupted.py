@@ -100,8 +100,8 @@ def _settle(name: str, run: Run) -> None:
         )
     _tell_of_rows(dead, left)
     dead.keep()
-    ledger.append(dead, outcome=OUTCOME, exit_code=None, lists=left.lists)
     run.tell(f"run {dead.id} ({dead.command}) was interrupted: {_summary(left)}")
+    ledger.append(dead, outcome=OUTCOME, exit_code=None, lists=left.lists)
 
 
 def _folder(name: str, run: Run) -> Path:

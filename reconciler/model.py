@@ -436,7 +436,7 @@ class Feed:
     files: tuple[str, ...]
     rows: int
     sha256: str
-    """Of the files' bytes, in the order of their names."""
+    """Of the files' bytes, in the order of their names; keyed, since few addresses are guessed."""
     as_of: datetime | None = None
     stale: bool = False
     """Older than its ``maxAge`` at the run's as-of."""

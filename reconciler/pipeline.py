@@ -6,7 +6,7 @@ That planning cannot write is a type, not a promise.
 """
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Final
@@ -87,7 +87,7 @@ def prepare(
         SpecError: with every problem of every spec and source.
         SettingError: a path or name does not exist.
     """
-    loaded = spec.load(selection)
+    loaded = _keyed(spec.load(selection), run)
     outlived = run.clock() - loaded.policy.release_within - _DAY
     engine = run.engine
     past = ledger.past(run.store, key=engine.fingerprint, keys=engine.fingerprints, since=outlived)
@@ -115,6 +115,12 @@ def prepare(
     observed = observing.observe(desired, reader=reader, look=look)
     record.observation(loaded, desired, observed, run=run)
     return Prepared(spec=loaded, desired=desired, observed=observed, applied=past.applied)
+
+
+def _keyed(loaded: Spec, run: Run) -> Spec:
+    """Key the digests of the spec files: a plain one of a file with one address can be guessed."""
+    digests = {path: run.engine.pseudonym(digest) for path, digest in loaded.digests.items()}
+    return replace(loaded, digests=MappingProxyType(digests))
 
 
 def execute(

@@ -7,7 +7,7 @@ it is not as it was made. It judges nothing and changes no evidence.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -88,7 +88,8 @@ def recall(
     for each in histories.events(engine, [*by_path], pseudonyms):
         events[each.key].append(_event(each, by_path[each.path]))
     keys = {str(file.line.said.get("key", "")) for file in files} - {"", *names}
-    return Recalled(events=events, known=_known(told), missing=missing, unkeyed=tuple(sorted(keys)))
+    known = _known(told, {*missing})
+    return Recalled(events=events, known=known, missing=missing, unkeyed=tuple(sorted(keys)))
 
 
 def _files(store: Store, told: Sequence[Line]) -> tuple[list[_File], tuple[str, ...]]:
@@ -196,19 +197,24 @@ def _event(told: histories.Told, line: Line) -> Event:
     )
 
 
-def _known(told: Sequence[Line]) -> dict[str, Known]:
+def _known(told: Sequence[Line], missing: Collection[str]) -> dict[str, Known]:
     """Return what the ledger tells of each list that a run has worked on."""
     begins: dict[str, datetime] = {}
+    gaps = defaultdict[str, list[datetime]](list)
     ends = defaultdict[str, list[tuple[datetime, datetime | None]]](list)
     for line in told:
         if not (line.applied and line.last and line.started and line.finished):
             continue
         for key in line.lists:
             begins.setdefault(key, line.started)
+            gaps[key] += [line.finished] * (line.run in missing)
         for key, end in _mapping(line.said.get("list_ends")).items():
             with suppress(ValueError):
                 ends[key].append((line.finished, parse_time(end) if end else None))
-    return {key: Known(begins=at, ends=tuple(ends[key])) for key, at in begins.items()}
+    return {
+        key: Known(begins=at, ends=tuple(ends[key]), gaps=tuple(gaps[key]))
+        for key, at in begins.items()
+    }
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ nothing of what it keeps.
 
 import os
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -214,21 +214,21 @@ class DirectoryStore:
 
     def names(self, folder: str, *, after: str = "") -> Sequence[str]:
         """Return the names of all whole files below a folder."""
-        below = self.folder / folder
-        found = (path for path in below.rglob("*") if path.is_file())
-        names = (path.relative_to(self.folder) for path in found)
-        shown = (name.as_posix() for name in names if not _hidden(name))
+        found = (
+            (Path(at) / name).relative_to(self.folder)
+            for at, _, names in os.walk(self.folder / folder)  # which passes over what goes
+            for name in names
+        )
+        shown = (name.as_posix() for name in found if not _hidden(name))
         return sorted(name for name in shown if name > after)
 
     def remove(self, name: str) -> None:
-        """Take a file away, and its folder if that was the last in it."""
+        """Take a file away; its folder stays, since somebody may be about to write into it."""
         path = self.folder / name
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
             raise _unwritable(path, error) from error
-        with suppress(OSError):
-            path.parent.rmdir()
 
 
 def _hidden(name: Path) -> bool:

@@ -84,8 +84,9 @@ class _Told:
     keys: dict[str, str] = field(default_factory=dict)
     hosts: dict[str, str] = field(default_factory=dict)
     removed: dict[str, str] = field(default_factory=dict)
-    begun: set[str] = field(default_factory=set)
     lines: int = 0
+    lost: int = 0
+    """Lines that are missing or cannot be believed."""
     signed: int = 0
     unsigned_before: int = 0
 
@@ -164,6 +165,7 @@ def _chain(store: Store, told: _Told, checkers: Sequence[Checker]) -> Iterator[F
     newest = max([*lines, witnessed[0] if witnessed else 0])
     for number in range(1, newest + 1):
         line = lines.get(number)
+        told.lost += line is None or line.held is None
         if line is None:
             yield Finding(file=ledger.name(number), what="missing")
             continue
@@ -219,7 +221,9 @@ def _head(
 
 def _named(following: _Line | None) -> str:
     """Return the digest that the line after one names; empty where it cannot be believed."""
-    return str(following.held["previous"]) if following and following.held else ""
+    if not following or not following.held or following.held.get("number") != following.number:
+        return ""
+    return str(following.held.get("previous", ""))
 
 
 def _judged(line: _Line, expected: str) -> Iterator[Finding]:
@@ -242,7 +246,6 @@ def _judged(line: _Line, expected: str) -> Iterator[Finding]:
 def _note(held: Mapping[str, Any], told: _Told) -> None:
     """Remember what a line says of a run and of what was removed."""
     run = str(held.get("run", ""))
-    told.begun.add(run)
     removed = held.get("removed")
     if held.get("outcome") == "pruned" and isinstance(removed, dict):
         told.removed |= {str(name): str(digest) for name, digest in removed.items()}
@@ -323,7 +326,10 @@ def _different(
 
 
 def _added(names: Sequence[str], told: _Told, alive: Collection[str]) -> Iterator[Finding]:
-    """Yield files that no line names, and runs that no line knows."""
+    """Yield files that no line names, and runs that no line knows.
+
+    A run whose line may be one of those that are lost is not named beside them.
+    """
     unknown = set[str]()
     for name in names:
         run, below = _of(name)
@@ -333,7 +339,7 @@ def _added(names: Sequence[str], told: _Told, alive: Collection[str]) -> Iterato
             unknown.add(run)
         elif below not in told.artifacts[run] and not below.startswith(_CRASH):
             yield Finding(file=name, what="added")
-    for run in unknown:
+    for run in unknown if len(unknown) > told.lost else ():
         yield Finding(
             file=f"{RUNS}/{run}", what="added", expected="a line of the ledger", found=_NOTHING
         )

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import click
 
-from reconciler import clocks, leases, locks, regular, report, signing, verifying
+from reconciler import clocks, leases, ledger, locks, regular, report, signing, verifying
 from reconciler.attestation import Verified
 from reconciler.clocks import Limit
 from reconciler.commands import auditing, frame
@@ -183,14 +183,19 @@ def _verified(settings: Installation, store: Store, keys: tuple[Path, ...]) -> V
     found = verifying.verify(
         store, settings.state, keys={}, checkers=checkers, living=partial(_living, settings, store)
     )
-    signed = f"{found.signed:,} of {plural(found.lines, 'ledger file')} carry a signature."
+    signed = f"{plural(found.signed, 'signature')} on {plural(found.lines, 'ledger file')}."
     return Verified(
         whole=found.whole,
-        findings=tuple(scrub(f"{one.file}: {one.what}") for one in found.findings[:MOST]),
+        findings=tuple(f"{_named(one.file)}: {one.what}" for one in found.findings[:MOST]),
         count=len(found.findings),
         artifacts=True,
         signatures=signed if found.checked else "",
     )
+
+
+def _named(file: str) -> str:
+    """Return the name of a file of the store; one of the ledger is no phone number."""
+    return file if ledger.NUMBERED.fullmatch(file) else scrub(file)
 
 
 def _living(settings: Installation, store: Store) -> frozenset[str]:

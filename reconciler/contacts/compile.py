@@ -110,7 +110,7 @@ def compile_list(
     elif made.invalid_rows:
         made = replace(made, invalid_rows=_again(made.invalid_rows, invalid_into()))
     counts = _counts(engine, spec, made, as_of)
-    feeds, wrong = _feeds(spec, made.readings, as_of)
+    feeds, wrong = _feeds(spec, made.readings, as_of, engine=engine)
     problems = (*wrong, *findings.of_list(spec, counts, as_of=as_of), *made.problems)
     if made.invalid_rows and not made.problems:
         problems += findings.of_aside(spec, counts, path=made.invalid_rows)
@@ -208,7 +208,7 @@ def _counts(engine: Engine, spec: ListSpec, made: Made, as_of: datetime) -> Coun
 
 
 def _feeds(
-    spec: ListSpec, readings: Iterable[Reading], as_of: datetime
+    spec: ListSpec, readings: Iterable[Reading], as_of: datetime, *, engine: Engine
 ) -> tuple[tuple[Feed, ...], tuple[Problem, ...]]:
     """Say what each source was, and what is wrong with it as a whole."""
     feeds = []
@@ -230,7 +230,7 @@ def _feeds(
                 files=reading.files,
                 empty_files=reading.empty_files,
                 rows=reading.rows,
-                sha256=reading.sha256,
+                sha256=engine.pseudonym(reading.sha256),
                 as_of=source.as_of,
                 stale=stale,
                 max_age=source.max_age,

@@ -97,6 +97,23 @@ def test_tables_go_first_and_everything_else_still_works(work: Workplace) -> Non
     assert [] == work.leaks()
 
 
+def test_what_an_interrupted_pruning_left_is_accepted_and_goes_next(work: Workplace) -> None:
+    """It is named in the ledger already, there or not."""
+    name = min(tables(work))
+    table = work.state / "runs" / name
+    data = table.read_bytes()
+    work.call("audit", "prune", *TABLES)
+    table.parent.mkdir(parents=True)
+    table.write_bytes(data)
+
+    verified = work.call("audit", "verify")
+    again = work.call("audit", "prune", *TABLES)
+
+    assert 0 == verified.code, verified.out
+    assert "Pruned: 1 table with addresses and 0 other files of 1 run." == again.last
+    assert not table.exists()
+
+
 def test_evidence_goes_but_for_the_run_that_last_applied_a_list(work: Workplace) -> None:
     """The log still tells of every run, and each is shown with what became of it."""
     lines = len(files(work, "../ledger/*"))

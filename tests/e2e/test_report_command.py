@@ -94,6 +94,7 @@ def test_check_fails_for_a_breach_and_for_evidence_that_was_altered(work: Workpl
     assert "did you mean us-dnc?" in other.err
     assert 2 == breach.document["breach_count"]
     assert "Evidence NOT whole: " in altered.last
+    assert "ledger/00000001.json: altered" in altered.out
 
 
 def test_a_bucket_will_do(work: Workplace) -> None:

@@ -139,6 +139,21 @@ def test_a_list_that_has_ended_suppresses_nobody() -> None:
     assert NOW + 5 * DAY == at(4, event(1), known=known).until
 
 
+def test_what_runs_did_whose_rows_are_gone_is_not_known() -> None:
+    """Unless something later tells; nobody may take it for a no."""
+    known = replace(KNOWN, gaps=(NOW + 2 * DAY,))
+
+    states = [
+        at(1, event(1), known=known).state,
+        at(3, event(1), known=known).state,
+        at(3, known=known).state,
+        at(5, event(1), event(4), known=known).state,
+    ]
+
+    assert [State.SUPPRESSED, State.UNKNOWN, State.UNKNOWN, State.SUPPRESSED] == states
+    assert "not in the evidence any more" in at(3, known=known).why
+
+
 def test_every_list_is_told_those_with_events_first() -> None:
     """Also one of which the ledger knows nothing else."""
     known = {"b": KNOWN, "a": KNOWN}

@@ -58,6 +58,10 @@ class Shared:
         """Return a copy."""
         return self.inner.fetch(name)
 
+    def digest(self, name: str) -> str | None:
+        """Return a digest."""
+        return self.inner.digest(name)
+
     def keep(self, name: str, path: Path) -> None:
         """Keep a file."""
         self.inner.keep(name, path)

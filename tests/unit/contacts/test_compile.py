@@ -283,7 +283,7 @@ def test_a_feed_says_what_was_read(engine: Engine, tmp_path: Path) -> None:
 
     first, second = made.feeds
     assert (("a.csv", "b.csv"), 2) == (first.files, first.rows)
-    assert hashlib.sha256(content).hexdigest() == first.sha256
+    assert engine.pseudonym(hashlib.sha256(content).hexdigest()) == first.sha256
     assert (("b.csv",), 1) == (second.files, second.rows)
     assert Counts(read=3, merged=2) == made.counts
 
