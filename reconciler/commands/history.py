@@ -14,7 +14,7 @@ from reconciler.commands.addresses import typed
 from reconciler.commands.evidence_options import Moment
 from reconciler.contacts import lookup
 from reconciler.contacts.engine import Engine
-from reconciler.errors import UsageError
+from reconciler.errors import SettingError, UsageError
 from reconciler.masking import mask
 from reconciler.views import histories as view
 
@@ -46,12 +46,17 @@ def command(ctx: click.Context, *, address: str, at: datetime | None, region: st
             hint="give a phone number with + and its country code, or its --region",
         )
     settings, store = auditing.opened(ctx)
-    key = config.pseudonym_key(settings)
+    keys = config.known_keys(settings)
+    if not keys:
+        raise SettingError(
+            f"there is no pseudonym key in {settings.state}, so nobody can be looked up",
+            hint="no run was made here yet, or name the key: RECONCILER_PSEUDONYM_KEY",
+        )
     with (
         frame.reporting(ctx) as tell,
         Engine(
-            key=key,
-            former=config.former_keys(settings),
+            key=keys[0],
+            former=keys[1:],
             spill=settings.spill or settings.state / "spill",
             memory=settings.memory,
         ) as engine,

@@ -2,19 +2,18 @@
 
 import secrets
 import tempfile
-from collections.abc import Callable
-from datetime import UTC, date, datetime, time
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 import click
 
-from reconciler import clocks, leases, ledger, locks, regular, report, signing, verifying
+from reconciler import clocks, ledger, regular, report, signing
 from reconciler.attestation import Verified
 from reconciler.clocks import Limit
 from reconciler.commands import auditing, frame
+from reconciler.commands.evidence_options import given, narrowing_options
 from reconciler.config import Installation
 from reconciler.contacts.changed import MOST
 from reconciler.contacts.engine import Engine
@@ -22,64 +21,17 @@ from reconciler.errors import Exit, SettingError, UsageError
 from reconciler.masking import scrub
 from reconciler.period import Question
 from reconciler.store import Store
-from reconciler.times import parse_time, zulu
 from reconciler.views import facts
 from reconciler.views import report as view
 from reconciler.views.wording import plural
 
 _FORMATS: Final = ("text", "json", "csv", "html")
-_ASKED: Final = "reconciler.report"
 _HOLIDAYS: Final = 1 << 20
 """Bytes of a file of holidays, at most."""
 
 
-class Moment(click.ParamType[datetime]):
-    """A time; a bare date is the beginning of that day where a period begins, else its end."""
-
-    name = "time"
-
-    def __init__(self, *, begins: bool) -> None:
-        self._begins = begins
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Return an aware UTC time."""
-        if isinstance(value, datetime):
-            return value
-        text = str(value).strip()
-        try:
-            made = parse_time(text)
-        except ValueError as error:
-            self.fail(f"{scrub(text)!r}: {error}", param, ctx)
-        bare = self._begins and len(text) == len(date.min.isoformat())
-        return datetime.combine(made.date(), time(), UTC) if bare else made
-
-
-def _kept(*names: str, **how: Any) -> Callable[[Any], Any]:
-    """Add a flag whose name is a Python word; its variable keeps that name."""
-
-    def callback(ctx: click.Context, param: click.Parameter, value: object) -> None:
-        ctx.meta.setdefault(_ASKED, {})[param.name] = value
-
-    return click.option(*names, expose_value=False, callback=callback, **how)
-
-
 @click.command("report")
-@_kept(
-    "--from",
-    type=Moment(begins=True),
-    required=True,
-    metavar="TIME",
-    help="The first second of the period; of a bare date its beginning, UTC.",
-)
-@_kept(
-    "--to",
-    type=Moment(begins=False),
-    required=True,
-    metavar="TIME",
-    help="Its last second; of a bare date its end, UTC.",
-)
+@narrowing_options
 @click.option(
     "--limit",
     default=str(clocks.TEN_BUSINESS_DAYS),
@@ -101,7 +53,6 @@ def _kept(*names: str, **how: Any) -> Callable[[Any], Any]:
     help="A public key: check the signatures of the ledger; repeatable.",
 )
 @click.option("--check", is_flag=True, help="Exit 1 for a breach, or evidence that is not whole.")
-@_kept("--list", multiple=True, metavar="NAME", help="Only the list of this name; repeatable.")
 @frame.format_option(*_FORMATS)
 @frame.write_option(*_FORMATS)
 @frame.global_options
@@ -120,17 +71,18 @@ def command(
     period in which it began, a request to the one in which it was met or at whose end it is open.
     Business days are Mondays to Fridays, UTC; the day of the request is not counted.
     """
-    asked = ctx.meta[_ASKED]
-    start, end = asked["from"], asked["to"]
-    if end < start:
-        raise UsageError(f"--to {zulu(end)} is before --from {zulu(start)}")
+    narrowed = given(ctx)
+    start, end = narrowed.since, narrowed.until
+    if start is None or end is None:
+        absent = " and ".join(name for name, at in (("--from", start), ("--to", end)) if at is None)
+        raise UsageError(f"a report is about a period: {absent} is missing")
     bound = _limit(limit, holidays)
     settings, store = auditing.opened(ctx)
     question = Question(
         start=start,
         end=end,
         made=frame.clock(),
-        lists=asked["list"],
+        lists=narrowed.lists,
         limit=bound,
         verified=_verified(settings, store, key),
     )
@@ -179,10 +131,7 @@ def _text(path: Path) -> str:
 
 def _verified(settings: Installation, store: Store, keys: tuple[Path, ...]) -> Verified:
     """Recompute everything, and return what it came to."""
-    checkers = tuple(map(signing.checker, keys))
-    found = verifying.verify(
-        store, settings.state, keys={}, checkers=checkers, living=partial(_living, settings, store)
-    )
+    found = auditing.verified(settings, store, checkers=tuple(map(signing.checker, keys)))
     signed = f"{plural(found.signed, 'signature')} on {plural(found.lines, 'ledger file')}."
     return Verified(
         whole=found.whole,
@@ -196,17 +145,6 @@ def _verified(settings: Installation, store: Store, keys: tuple[Path, ...]) -> V
 def _named(file: str) -> str:
     """Return the name of a file of the store; one of the ledger is no phone number."""
     return file if ledger.NUMBERED.fullmatch(file) else scrub(file)
-
-
-def _living(settings: Installation, store: Store) -> frozenset[str]:
-    """Return the ids of the runs under way: what they have written is not in the ledger yet."""
-    signs = (name.removeprefix(f"{leases.SIGNS}/") for name in store.names(leases.SIGNS))
-    elsewhere = frozenset(sign.removesuffix(".json") for sign in signs)
-    folder = settings.state / "locks"
-    if not folder.is_dir():
-        return elsewhere
-    with locks.counted(folder) as here:
-        return here | elsewhere
 
 
 def _html() -> ModuleType:

@@ -78,6 +78,15 @@ def test_what_is_no_address_is_misuse(place: Workplace) -> None:
     assert "2125550123" not in told.err
 
 
+def test_where_no_run_was_made_nobody_can_be_looked_up(place: Workplace) -> None:
+    """And no key is made for it."""
+    told = place.call("history", PHONE)
+
+    assert 7 == told.code
+    assert "no pseudonym key" in told.err
+    assert not (place.state / "pseudonym.key").exists()
+
+
 def test_a_new_key_forgets_nothing(place: Workplace) -> None:
     """History is searched under both keys, and no spent release is carried out again."""
     place.call("apply", "--auto-approve")

@@ -133,7 +133,7 @@ def test_holidays_are_no_business_days(work: Workplace) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("--from", "2026-01-01"), 64, "Missing option '--to'"),
+        (("--from", "2026-01-01"), 64, "a report is about a period: --to is missing"),
         (("--from", "2026-02-01", "--to", "2026-01-01"), 64, "--to 2026-01-01T23:59:59Z is before"),
         (("--from", "yesterday", "--to", "2026-01-01"), 64, "expected a date such as 2027-12-31"),
         ((*PERIOD, "--limit", "10 days"), 64, "expected business days such as 10bd"),
