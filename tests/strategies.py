@@ -25,8 +25,8 @@ ADDRESSES = PHONES + EMAILS
 OPEN = Policy(max_release_share=Decimal(1), max_release_count=1000)
 """A policy that refuses nothing."""
 
-worldly = settings(max_examples=settings().max_examples // 4)
-"""For properties that run the whole program: a quarter of the profile's examples."""
+worldly = settings(max_examples=settings().max_examples // 6)
+"""For properties that run the whole program: a sixth of the profile's examples."""
 
 reasons = st.sampled_from(REASONS)
 ends = st.sampled_from(

@@ -1,6 +1,6 @@
 """Every fault at every request: nobody is lost, nothing is counted that did not happen.
 
-By default a small world and a third of all faults, each at another request; with ``-m scale``
+By default a small world and a sixth of all faults, each at another request; with ``-m scale``
 25,000 contacts in batches as large as they come, and every fault at every kind of request. Set
 ``FAULT_CAMPAIGN=all`` for every fault at every single request, which takes hours.
 """
@@ -21,7 +21,7 @@ from reconciler import sandbox
 
 Recorder: TypeAlias = Callable[[str, object], None]
 FAULTS = every()
-SHARE = 3
+SHARE = 6
 PARTS = 4
 FULL_PARTS = 60
 

@@ -27,7 +27,7 @@ LET_GO, REMOVED = HELD[5], HELD[0]
 WANTED = frozenset((*HELD[:5], NEW, LATER))
 DAMAGES = ("empty", "half", "noise", "folder", "gone")
 PARTS = 4
-_STEPS = 8
+_STEPS = 5
 _RANDOM = re.compile(r"[0-9a-f]{8,}|\d{8}T\d{6}Z-[0-9a-f]{6}")
 _SPILLING = """
     import os, signal, sys

@@ -13,7 +13,7 @@ from surviving import EVERYBODY, Whole, disturbed, finished, held, losses, whole
 from program import Workplace
 
 PARTS = 4
-SHARE = 2
+SHARE = 4
 """Of the points that stand for the others, one in so many; the complete campaign has them all."""
 _APPROVED = ("apply", "plan.json")
 

@@ -51,6 +51,7 @@ def compile_files(engine: Engine, folder: Path, files: Sequence[Sequence[Fields]
     return compiled(engine, folder, contacts=contacts, sources=(source(*paths),))
 
 
+@settings(max_examples=settings().max_examples // 2)  # each compiles several lists
 @given(files=FILES, data=st.data())
 def test_the_order_of_files_and_rows_never_matters(
     engine: Engine, files: list[list[Fields]], data: st.DataObject
@@ -65,6 +66,7 @@ def test_the_order_of_files_and_rows_never_matters(
     assert first.table.digest == second.table.digest
 
 
+@settings(max_examples=settings().max_examples // 2)  # each compiles several lists
 @given(files=FILES)
 def test_every_identifier_is_accounted_for(engine: Engine, files: list[list[Fields]]) -> None:
     """It is a row, or gave way to one, or is invalid."""
