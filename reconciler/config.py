@@ -25,14 +25,8 @@ FORMER: Final = "former-keys"
 """The folder of keys that were in use before, each named by its fingerprint."""
 _FORMER_KEYS: Final = "RECONCILER_FORMER_PSEUDONYM_KEYS"
 _OURS: Final = (
-    "runs",
-    "ledger",
-    "head.json",
-    "cache",
-    "locks",
-    "spill",
-    "pseudonym.key",
-    "sandbox.db",
+    *("runs", "ledger", "head.json", ".changing.lock", "outbox", "open", "locks"),
+    *("cache", "history", "mirror", "spill", KEY, FORMER, "sandbox.db"),
 )
 """What stands in a state directory."""
 _OTHERS: Final = 0o077
