@@ -101,7 +101,7 @@ def _settle(name: str, run: Run) -> None:
     _tell_of_rows(dead, left)
     dead.keep()
     run.tell(f"run {dead.id} ({dead.command}) was interrupted: {_summary(left)}")
-    ledger.append(dead, outcome=OUTCOME, exit_code=None, lists=left.lists)
+    ledger.append(dead, outcome=OUTCOME, exit_code=None, lists=left.lists, list_ends=left.list_ends)
 
 
 def _folder(name: str, run: Run) -> Path:

@@ -150,18 +150,7 @@ class Leases:
     def held(
         self, key: str, *, since: datetime, timeout: float, note: Callable[[str], None]
     ) -> Iterator[None]:
-        """Hold the lock of one list.
-
-        Args:
-            key: our name of the list.
-            since: now.
-            timeout: seconds to wait for another holder.
-            note: told for whom this waits, and when the lock of a holder that died is taken over.
-
-        Raises:
-            LockHeldError: another run still holds it after ``timeout``.
-            EvidenceError: the store cannot be used.
-        """
+        """Hold the lock of one list, as ``store.Locks`` says."""
         name = f"{LOCKS}/{key}.json"
         mine = orjson.dumps(_holder(self._run, since))
         self._take(name, mine, key=key, timeout=timeout, note=note)

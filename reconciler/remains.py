@@ -45,10 +45,17 @@ class Remains:
     settings: dict[str, list[Mapping[str, object]]] = field(default_factory=dict)
     lists: dict[str, str] = field(default_factory=dict)
     """Remote ids by our key."""
+    ends: dict[str, datetime | None] = field(default_factory=dict)
+    """The lists' own ends as it saw them, by our key."""
     known: bool = False
     """Whether its folder was there: a run without a journal in it had begun nothing."""
     partial: bool = False
     """Whether only what was mirrored is left: then its last lines may be missing."""
+
+    @property
+    def list_ends(self) -> Mapping[str, datetime | None]:
+        """The own ends of the lists of which it did not try to change any setting."""
+        return {key: end for key, end in self.ends.items() if key not in self.settings}
 
     def changed(self, key: str) -> bool:
         """Whether a list is, or may be, other than it was."""
@@ -65,7 +72,10 @@ def remains(folder: Path) -> Remains:
     """
     parts = _parts(folder)
     made = Remains(
-        lists=_seen(folder), known=folder.is_dir(), partial=parts[:1] != [folder / journal.NAME]
+        lists=_seen(folder),
+        ends=_ends(folder),
+        known=folder.is_dir(),
+        partial=parts[:1] != [folder / journal.NAME],
     )
     for asked, answer in _requests(parts):
         key = str(asked["list"])
@@ -175,6 +185,13 @@ def _moment(line: Mapping[str, Any] | None) -> datetime | None:
 def _seen(folder: Path) -> dict[str, str]:
     listed = document(folder / "observed.json").get("lists", ())
     return {one["key"]: one["id"] for one in listed if one["id"]}
+
+
+def _ends(folder: Path) -> dict[str, datetime | None]:
+    listed = document(folder / "observed.json").get("lists", ())
+    held = {one["key"]: one.get("settings") for one in listed if one.get("settings")}
+    found = {key: settings.get("suppress_until") for key, settings in held.items()}
+    return {key: end and parse_time(end) for key, end in found.items()}
 
 
 def document(path: Path) -> Mapping[str, Any]:

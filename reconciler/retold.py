@@ -5,7 +5,6 @@ ledger names and the store has not, or that is no document, is named. It judges 
 nothing, and needs neither specs nor a service.
 """
 
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +14,7 @@ from typing import Any, Final
 
 import orjson
 
-from reconciler import ledger
+from reconciler import chronicle
 from reconciler.artifacts import kept
 from reconciler.contacts.changed import Ticket
 from reconciler.store import Store
@@ -24,9 +23,6 @@ from reconciler.times import parse_time
 CHANGES: Final = "changes.parquet"
 RECEIPT: Final = "receipt.json"
 OBSERVED: Final = "observed.json"
-_NUMBERED: Final = re.compile(rf"{ledger.FOLDER}/\d{{8}}\.json")
-_UNDER_WAY: Final = frozenset({"releasing", "released", "held", "hold-released", "pruned"})
-"""Outcomes of lines that a run writes before its last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,27 +113,14 @@ class Story:
 
 def lines(store: Store) -> Lines:
     """Read the last line of every run; verifying the chain is not done here."""
-    runs: dict[str, Line] = {}
-    begun = set[str]()
-    unreadable = 0
-    names = tuple(filter(_NUMBERED.fullmatch, store.names(ledger.FOLDER)))
-    for name in names:
-        try:
-            path = store.fetch(name)
-            held = orjson.loads(path.read_bytes() if path else b"")
-            line = _line(held)
-        except (OSError, AttributeError, KeyError, TypeError, ValueError):
-            unreadable += 1
-            continue
-        if line.outcome in _UNDER_WAY:
-            begun.add(line.run)
-        else:
-            runs[line.run] = line
+    told = chronicle.lines(store)
+    held = [line for line in told if line.outcome != chronicle.UNREADABLE and line.started]
+    runs = {line.run: _line(line) for line in held if line.last}
     return Lines(
         runs=tuple(sorted(runs.values(), key=lambda one: (one.started, one.number))),
-        under_way=frozenset(begun - runs.keys()),
-        unreadable=unreadable,
-        files=len(names),
+        under_way=frozenset(line.run for line in held) - runs.keys(),
+        unreadable=len(told) - len(held),
+        files=len(told),
     )
 
 
@@ -198,20 +181,21 @@ class _Papers:
         return {}
 
 
-def _line(held: Mapping[str, Any]) -> Line:
-    overrides = held.get("overrides")
-    origin = held.get("origin")
+def _line(told: chronicle.Line) -> Line:
+    """Return the last line of a run, as reports count with it."""
+    assert told.started and told.finished  # of those alone which can be read  # noqa: PT018, S101
+    said = told.said.get("overrides")
     return Line(
-        number=int(held["number"]),
-        run=str(held["run"]),
-        command=str(held.get("command", "unknown")),
-        started=parse_time(held["started"]),
-        finished=parse_time(held["finished"]),
-        outcome=str(held["outcome"]),
-        key=str(held.get("key", "")),
-        artifacts=frozenset(map(str, held.get("artifacts", ()))),
-        overrides=overrides if isinstance(overrides, dict) else None,
-        origin=origin if isinstance(origin, dict) else {},
+        number=told.number,
+        run=told.run,
+        command=told.command,
+        started=told.started,
+        finished=told.finished,
+        outcome=told.outcome,
+        key=str(told.said.get("key", "")),
+        artifacts=frozenset(told.artifacts),
+        overrides=said if isinstance(said, dict) else None,
+        origin=told.origin,
     )
 
 

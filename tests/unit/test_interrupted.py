@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 
 from builders import NOW
 from reconciler import artifacts, interrupted, ledger, locks
+from reconciler import remains as remaining
 from reconciler.artifacts import Run
 from reconciler.journal import Journal
 from reconciler.store import DirectoryStore
@@ -267,3 +269,19 @@ def test_a_run_with_a_line_under_way_only_is_interrupted(tmp_path: Path) -> None
     settled(tmp_path)
 
     assert ["releasing", "released", "interrupted"] == [line["outcome"] for line in lines(tmp_path)]
+
+
+def test_the_ends_of_lists_it_did_not_touch_are_known(tmp_path: Path) -> None:
+    """Those of which it tried to change a setting may be anything by now."""
+    end = "2027-01-01T00:00:00Z"
+    lists = [
+        {"key": "us", "id": "1", "settings": {"suppress_until": end}},
+        {"key": "eu", "id": "2", "settings": {"suppress_until": None}},
+        {"key": "asia", "id": "3", "settings": None},
+    ]
+    (tmp_path / "observed.json").write_bytes(orjson.dumps({"lists": lists}))
+
+    made = remaining.remains(tmp_path)
+    made.settings["eu"] = [{"action": "UpdateList", "done": False}]
+
+    assert {"us": datetime(2027, 1, 1, tzinfo=UTC)} == made.list_ends
