@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from . import moving, peers, planning
+from . import moving, peers, planning, recalling
 from .bench import Bench
 from .lines import Line, table, versions
 from .measured import BenchError, calm, say
@@ -25,6 +25,7 @@ MEASUREMENTS: Final[dict[str, Callable[[Bench], Line]]] = {
     "octodns-inline": peers.octodns_inline,
     "startup": peers.startup,
     "small": peers.small,
+    "history": recalling.history,
     "many": moving.many,
 }
 """In the order of the table."""
