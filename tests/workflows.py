@@ -80,7 +80,6 @@ class CodeHost:
     folder: Path
     origin: Path
     secrets: Mapping[str, str] = field(default_factory=dict)
-    variables: Mapping[str, str] = field(default_factory=dict)
     runs: int = 0
 
     def __post_init__(self) -> None:
@@ -188,7 +187,6 @@ class CodeHost:
             },
             "inputs": {"first_run": "true"} if first_run else {},
             "secrets": {} if fork else self.secrets,
-            "vars": self.variables,
         }
         ran = Ran(jobs={}, artifacts=self.folder / f"artifacts-{self.runs}")
         for name, job in flow["jobs"].items():
@@ -315,7 +313,9 @@ class _GitHubJob:
         token = ",".join(f"{what}:{how}" for what, how in allowed.items())
         needs = _told(self.job, self.ran)
         github = {**self.base["github"], "token": token}
-        return {**self.base, "github": github, "steps": self.steps, "needs": needs}
+        held = {**self.base, "github": github, "steps": self.steps, "needs": needs}
+        given = self.flow.get("env", {}) | self.job.get("env", {})
+        return held | {"env": {name: filled(text, held) for name, text in given.items()}}
 
     def _run(self, step: Mapping[str, Any], outputs: dict[str, str]) -> bool:
         assert "${{" not in step["run"], "an expression in a script can become a command"

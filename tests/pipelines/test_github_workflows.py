@@ -145,7 +145,7 @@ def test_a_release_is_spent_once_across_machines(site: Site) -> None:
 @pytest.mark.scale
 def test_with_a_store_of_its_own_no_ledger_goes_through_the_cache(site: Site) -> None:
     """No run has to be declared the first; what is spent is known on every machine."""
-    site.host.variables = {"SUPPRESSION_STORE": str(site.host.folder / "store")}
+    site.host.secrets = {**site.host.secrets, "SUPPRESSION_STORE": str(site.host.folder / "store")}
     site.propose(RELEASES)
 
     first = site.host.github(MAIN, event="push")
