@@ -43,6 +43,8 @@ class Event:
     run: str
     at: datetime
     """When it was answered or found; where nobody answered, when its run ended."""
+    number: int = 0
+    """Of the run's last line in the ledger: what happened in one second happened in this order."""
     op: str
     status: str
     reason: str = ""
@@ -95,7 +97,7 @@ def standing(key: str, events: Iterable[Event], known: Known, *, at: datetime) -
         known: of the list.
         at: the time that is asked for, aware.
     """
-    told = tuple(sorted(events, key=lambda event: event.at))
+    told = tuple(sorted(events, key=lambda event: (event.at, event.number)))
     now = Standing(key=key, state=State.UNKNOWN, events=told)
     if at < known.begins:
         return replace(now, why="this is before the first run that worked on the list")

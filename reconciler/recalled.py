@@ -182,6 +182,7 @@ def _event(told: histories.Told, line: Line) -> Event:
     assert ended is not None  # a line without times is no last one  # noqa: S101
     return Event(
         run=line.run,
+        number=line.number,
         at=told.at or ended,
         op=told.op,
         status=told.status,

@@ -88,6 +88,16 @@ def test_a_release_ends_it_with_its_basis() -> None:
     assert NOW + 4 * DAY == at(5, event(1), released, event(4)).since
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_what_happened_in_one_second_happened_in_the_order_of_the_ledger(turned: bool) -> None:
+    """However its files are called."""
+    events = event(1, number=1), event(1, "release", number=2)
+
+    told = at(2, *(events[::-1] if turned else events))
+
+    assert (State.NOT_SUPPRESSED, 2) == (told.state, told.by.number if told.by else 0)
+
+
 @pytest.mark.parametrize("status", ["failed", "uncertain"])
 @pytest.mark.parametrize(
     ("op", "state"),
