@@ -180,6 +180,9 @@ class Credentials:
 
     client_id: str
     client_secret: str
+    access_key_id: str = ""
+    """Of dialects that sign in with a person's access key; else empty."""
+    access_key_secret: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

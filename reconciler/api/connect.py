@@ -13,7 +13,7 @@ from wsgiref.types import WSGIApplication
 import httpx
 
 from reconciler import __version__
-from reconciler.api.auth import ClientCredentials
+from reconciler.api.auth import Tokens, client_credentials
 from reconciler.api.exchange import Exchange, loopback, private
 from reconciler.api.lists import Lists
 from reconciler.api.pace import Clock, Pace
@@ -74,9 +74,9 @@ def connect(
     watch = watching(timeout=tenant.limits.timeout_seconds, stop=stop, clock=clock)
     with _client(tenant, app) as client:
         client.event_hooks = {"response": [watch]}
-        auth = ClientCredentials(
+        auth = Tokens(
             token_url,
-            credentials=tenant.credentials,
+            grant=client_credentials(tenant.credentials),
             build=client.build_request,
             clock=clock,
             meter=meter,

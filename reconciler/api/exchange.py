@@ -18,7 +18,7 @@ from typing import Any, Final
 import httpx
 import orjson
 
-from reconciler.api.auth import TOKEN_CALL, ClientCredentials
+from reconciler.api.auth import TOKEN_CALL, Tokens
 from reconciler.api.pace import Clock, Pace, interrupted
 from reconciler.api.retry import Retries, TransientError, http_date, retry_after
 from reconciler.errors import (
@@ -107,7 +107,7 @@ class Exchange:
         client: httpx.Client,
         *,
         base_url: str,
-        auth: ClientCredentials,
+        auth: Tokens,
         pace: Pace,
         retries: Retries,
         meter: Meter,

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import httpx
 import pytest
 
-from reconciler.api.auth import ClientCredentials
+from reconciler.api.auth import Tokens, client_credentials
 from reconciler.api.exchange import Exchange
 from reconciler.api.lists import Lists
 from reconciler.api.pace import Clock, Pace
@@ -100,7 +100,7 @@ class World:
     stop: threading.Event
     waits: list[str]
     exchange: Exchange
-    auth: ClientCredentials
+    auth: Tokens
     lists: Lists
 
     def counts(self) -> Mapping[str, Any]:
@@ -117,9 +117,11 @@ def opened(monkeypatch: pytest.MonkeyPatch, *, compress: bool = False) -> Iterat
     waits: list[str] = []
     pace = Pace(requests_per_second=1e9, parallelism=4, stop=stop, clock=hand.clock, meter=meter)
     with httpx.Client(transport=httpx.MockTransport(service.answer)) as client:
-        auth = ClientCredentials(
+        auth = Tokens(
             TOKEN,
-            credentials=Credentials(client_id="env:ACME_ID", client_secret="env:ACME_SECRET"),
+            grant=client_credentials(
+                Credentials(client_id="env:ACME_ID", client_secret="env:ACME_SECRET")
+            ),
             build=client.build_request,
             clock=hand.clock,
             meter=meter,
