@@ -100,6 +100,10 @@ class NotFoundError(ReconcilerError):
     """The service has no such list (404), or more than one of that name."""
 
 
+class InactiveError(ReconcilerError):
+    """The list is switched off at the service: it suppresses nobody and takes nothing."""
+
+
 class ServiceError(ReconcilerError):
     """The service, or the way to it, failed for longer than the retry budget allows.
 

@@ -20,6 +20,7 @@ __all__ = [
     "CHANNELS",
     "ENDS_AHEAD",
     "LAPSING_SOON",
+    "DNC_GROUPS",
     "LISTS",
     "REASONS",
     "RELEASE_AHEAD",
@@ -133,6 +134,10 @@ class Capabilities:
     """Whether a list carries a version that guards writes."""
     parallel_reads: bool
     """Whether pages of one list may be fetched side by side."""
+    counts_lapsed: bool
+    """Whether the number of contacts that a list tells includes those that have lapsed."""
+    ends: bool
+    """Whether a list has an end of its own."""
 
 
 LISTS: Final = Capabilities(
@@ -142,9 +147,24 @@ LISTS: Final = Capabilities(
     release="expire",
     versioned=True,
     parallel_reads=True,
+    counts_lapsed=True,
+    ends=True,
 )
 
-CAPABILITIES: Final[Mapping[str, Capabilities]] = MappingProxyType({"lists": LISTS})
+DNC_GROUPS: Final = Capabilities(
+    batch=4_500,
+    channels=("phone",),
+    reasons=(),
+    release="delete",
+    versioned=False,
+    parallel_reads=False,
+    counts_lapsed=False,
+    ends=False,
+)
+
+CAPABILITIES: Final[Mapping[str, Capabilities]] = MappingProxyType(
+    {"lists": LISTS, "dnc-groups": DNC_GROUPS}
+)
 """Capabilities by the name of the dialect, as a Tenant spells it."""
 
 

@@ -232,4 +232,3 @@ def _transient(reason: str, response: httpx.Response, clock: Clock) -> Transient
     headers = response.headers
     wait = retry_after(headers.get("Retry-After"), date=headers.get("Date"), clock=clock)
     return TransientError(reason, kind="token", wait=wait, harmless=True)
-

@@ -203,7 +203,7 @@ class Exchange:
         document = _document(response, request.parse if expected else orjson.loads)
         if not expected:
             raise self._refused(response, document, what=what)
-        if document is None and response.is_success:
+        if document is None and response.is_success and status != httpx.codes.NO_CONTENT:
             raise TransientError(f"the body of its {status} is cut off or not JSON")
         return Answer(
             status=status, document=document or {}, version=_version(response), tries=tries
