@@ -4,17 +4,20 @@ A bad row never costs the others. Every request has a journal line before it and
 sends exactly the rows it is given and never decides which those are.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 import pyarrow as pa
 
-from reconciler.api.port import Sent, Writer
+from reconciler.api.port import Sent
 from reconciler.errors import ReconcilerError, ServiceError
 from reconciler.journal import Journal
 from reconciler.model import Rejection
+
+Ask = Callable[[str, pa.Table], Sent]
+"""A ``port.Writer``'s way to send the rows of a batch to a list."""
 
 _HOPELESS: Final = 20
 """Rows refused one by one, and none taken, after which the fault is not in the rows."""
@@ -37,13 +40,13 @@ class Delivery:
 
 
 def deliver(
-    rows: pa.Table, *, writer: Writer, list_id: str, journal: Journal, facts: Mapping[str, object]
+    rows: pa.Table, *, ask: Ask, list_id: str, journal: Journal, facts: Mapping[str, object]
 ) -> Delivery:
     """Send one batch until each of its rows is taken, refused, or known to be in doubt.
 
     Args:
         rows: schema ``BATCH``; rows that share a ``pair`` stand next to each other.
-        writer: the tenant's service.
+        ask: sends rows to a list and returns what the service says of them.
         list_id: the service's id of the list.
         journal: where each request is written down.
         facts: what the journal lines say of the batch.
@@ -58,7 +61,7 @@ def deliver(
     while waiting and made.error is None:
         piece = waiting.pop()
         try:
-            sent = _sent(piece, writer=writer, list_id=list_id, journal=journal, facts=facts)
+            sent = _sent(piece, ask=ask, list_id=list_id, journal=journal, facts=facts)
         except ReconcilerError as error:
             made.error = error
             waiting.append(piece)
@@ -76,14 +79,14 @@ def deliver(
 
 
 def _sent(
-    piece: pa.Table, *, writer: Writer, list_id: str, journal: Journal, facts: Mapping[str, object]
+    piece: pa.Table, *, ask: Ask, list_id: str, journal: Journal, facts: Mapping[str, object]
 ) -> Sent:
     """Send rows once, with a journal line before and one after."""
     numbers = piece.column("row")
     ends = {"first": numbers[0].as_py(), "last": numbers[-1].as_py()}
     intent = journal.intent({**facts, "rows": piece.num_rows, **ends})
     try:
-        sent = writer.send(list_id, piece)
+        sent = ask(list_id, piece)
     except ReconcilerError as error:
         journal.outcome(intent, {"error": type(error).__name__})
         raise

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from reconciler.api.port import Reader
 from reconciler.artifacts import Run, private
-from reconciler.contacts.ingest import ingest, repeated
+from reconciler.contacts.ingest import ingest, live, repeated
 from reconciler.errors import RequestRefusedError, ServiceError
 from reconciler.model import RemoteList, Table
 
@@ -41,8 +41,8 @@ class Reading:
 def read(run: Run, reader: Reader, remote: RemoteList, *, key: str, region: str | None) -> Reading:
     """Read all contacts, again where the list moved meanwhile, at most three times.
 
-    Complete means: as many rows as every page's total and the list's own count say, none of them
-    twice, and one version from before the first page to after the last. A check that cannot be
+    Complete means: as many rows as every page's total and the list's own count say (some services
+    count only those that have not lapsed), none of them twice, and one version from before the first page to after the last. A check that cannot be
     made has failed. Of tries that all failed the one that saw most counts.
 
     Args:
@@ -68,13 +68,17 @@ def read(run: Run, reader: Reader, remote: RemoteList, *, key: str, region: str 
 
 def _once(run: Run, reader: Reader, before: RemoteList, *, key: str, region: str | None) -> Reading:
     task = f"{key}: reading the service"
-    walk = _Walk(announced=before.count, seen=lambda rows: run.progress(task, rows, before.count))
+    can = reader.capabilities
+    announced = before.count if can.counts_lapsed else None
+    walk = _Walk(announced=announced, seen=lambda rows: run.progress(task, rows, before.count))
     into = private(run.cache)
     with closing(walk.over(reader, before.id)) as pages:  # or threads may go on fetching them
         table = ingest(run.engine, pages, region=region, into=into)
     after = reader.get(before.id)
-    versioned = reader.capabilities.versioned
-    doubt = walk.failure or _doubt(walk, before, after, versioned=versioned)
+    rows = walk.rows
+    if not can.counts_lapsed:
+        rows = live(run.engine, table, as_of=run.clock() + reader.skew)
+    doubt = walk.failure or _doubt(walk, before, after, counted=rows, versioned=can.versioned)
     if not doubt and (again := repeated(run.engine, table)):
         doubt = f"{again:,} contacts came twice, so as many others may have been left out"
     return Reading(remote=after, table=table, doubt=doubt, failed=bool(walk.failure))
@@ -110,7 +114,9 @@ class _Walk:
             self.failure = str(error)
 
 
-def _doubt(walk: _Walk, before: RemoteList, after: RemoteList, *, versioned: bool) -> str:
+def _doubt(
+    walk: _Walk, before: RemoteList, after: RemoteList, *, counted: int, versioned: bool
+) -> str:
     """Return the first thing that does not agree or cannot be checked; empty where all does."""
     if versioned and not after.version:
         return "the service does not say its version"
@@ -120,6 +126,6 @@ def _doubt(walk: _Walk, before: RemoteList, after: RemoteList, *, versioned: boo
         return "it changed while it was read"
     if walk.totals - {walk.rows}:
         return f"{walk.rows:,} contacts came, {max(walk.totals - {walk.rows}):,} were announced"
-    if after.count is not None and after.count != walk.rows:
-        return f"{walk.rows:,} contacts came, the list counts {after.count:,}"
+    if after.count is not None and after.count != counted:
+        return f"{counted:,} contacts came, the list counts {after.count:,}"
     return ""

@@ -133,7 +133,7 @@ class _Flight:
         def fly() -> Delivery:
             made = deliver(
                 _timed(batch, work) if isinstance(action, Release) else batch,
-                writer=work.writer,
+                ask=work.writer.remove if isinstance(action, Release) else work.writer.send,
                 list_id=work.list_id,
                 journal=work.journal,
                 facts=facts,

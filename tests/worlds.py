@@ -188,6 +188,10 @@ class World:
             return Sent(taken=True, unnamed=unnamed, version=version)
         return Sent(taken=True, errors=named, version=version)
 
+    def remove(self, list_id: str, batch: pa.Table) -> Sent:
+        """Let contacts go by the end that their bodies carry."""
+        return self.send(list_id, batch)
+
     def _upsert(self, row: dict[str, object]) -> None:
         email, phone = row["email"], row["phone"]
         until = row["until"]

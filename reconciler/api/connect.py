@@ -5,15 +5,18 @@ nothing of httpx leaves this folder.
 """
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Final
 from wsgiref.types import WSGIApplication
 
 import httpx
 
 from reconciler import __version__
-from reconciler.api.auth import Tokens, client_credentials
+from reconciler.api.auth import Grant, Tokens, access_key, client_credentials
+from reconciler.api.discovery import VERSIONED, Discovery
+from reconciler.api.dnc_groups import DncGroups
 from reconciler.api.exchange import Exchange, loopback, private
 from reconciler.api.lists import Lists
 from reconciler.api.pace import Clock, Pace
@@ -22,14 +25,41 @@ from reconciler.api.retry import Retries
 from reconciler.api.watched import watching
 from reconciler.errors import SettingError
 from reconciler.metrics import Meter
-from reconciler.model import Tenant
+from reconciler.model import Credentials, Tenant
 
 USER_AGENT: Final = f"suppression-reconciler/{__version__}"
-EMBEDDED_BASE: Final = "http://sandbox.local/api/v2"
-EMBEDDED_TOKEN: Final = "http://sandbox.local/oauth/token"  # noqa: S105 - an address, not a secret
+EMBEDDED: Final = "http://sandbox.local"
 _UNPACED: Final = 1e9
 """Requests a second: nobody has to be spared inside this process."""
 _CLOCK: Final = Clock()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialect:
+    """What speaks one dialect, and how one signs in for it."""
+
+    writer: Callable[[Exchange], Writer]
+    grant: Callable[[Credentials | None], Grant]
+    embedded: str
+    """The path of the service within the sandbox."""
+    token_path: str
+    """Of the token endpoint within the sandbox."""
+
+
+DIALECTS: Final[Mapping[str, Dialect]] = {
+    "lists": Dialect(
+        writer=Lists,
+        grant=client_credentials,
+        embedded="/api/v2",
+        token_path="/oauth/token",  # noqa: S106 - a path, not a secret
+    ),
+    "dnc-groups": Dialect(
+        writer=DncGroups,
+        grant=access_key,
+        embedded=VERSIONED,
+        token_path="/auth/token",  # noqa: S106 - a path, not a secret
+    ),
+}
 
 
 @contextmanager
@@ -59,8 +89,9 @@ def connect(
         SettingError: the tenant cannot be spoken to as its spec says.
     """
     embedded = app is not None
-    base_url = EMBEDDED_BASE if embedded else tenant.base_url.rstrip("/")
-    token_url = EMBEDDED_TOKEN if embedded else tenant.token_url
+    spoken = _spoken(tenant)
+    base_url = EMBEDDED + spoken.embedded if embedded else tenant.base_url.rstrip("/")
+    token_url = EMBEDDED + spoken.token_path if embedded else tenant.token_url
     if not embedded:
         _check(tenant)
     stop = stop or threading.Event()
@@ -76,37 +107,57 @@ def connect(
         client.event_hooks = {"response": [watch]}
         auth = Tokens(
             token_url,
-            grant=client_credentials(tenant.credentials),
+            grant=spoken.grant(tenant.credentials),
             build=client.build_request,
             clock=clock,
             meter=meter,
         )
-        yield Lists(
-            Exchange(
-                client,
-                base_url=base_url,
-                auth=auth,
-                pace=pace,
-                retries=Retries(pace=pace, meter=meter, on_wait=on_wait),
-                meter=meter,
-                clock=clock,
-                compress=tenant.compress_requests,
-            )
+        retries = Retries(pace=pace, meter=meter, on_wait=on_wait)
+        exchange = Exchange(
+            client,
+            base_url=lambda: base_url or discovery(),
+            auth=auth,
+            pace=pace,
+            retries=retries,
+            meter=meter,
+            clock=clock,
+            compress=tenant.compress_requests,
         )
+        discovery = Discovery(
+            _origin(token_url),
+            auth=auth,
+            sign_in=exchange.sign_in,
+            get=client.get,
+            private=private,
+            pace=pace,
+            retries=retries,
+            meter=meter,
+        )
+        yield spoken.writer(exchange)
+
+
+def _spoken(tenant: Tenant) -> Dialect:
+    if tenant.dialect not in DIALECTS:
+        raise SettingError(f"Tenant {tenant.name}: no dialect {tenant.dialect!r} is known")
+    return DIALECTS[tenant.dialect]
 
 
 def _check(tenant: Tenant) -> None:
     """Refuse to speak to anybody in clear text, or without credentials."""
-    if tenant.dialect != "lists":
-        raise SettingError(f"Tenant {tenant.name}: no dialect {tenant.dialect!r} is known")
     if tenant.credentials is None:
         raise SettingError(f"Tenant {tenant.name} has no credentials")
     for key, url in (("baseUrl", tenant.base_url), ("tokenUrl", tenant.token_url)):
-        if not private(url):
+        if url and not private(url):
             raise SettingError(
                 f"Tenant {tenant.name}: {key} must be https, or http to this machine",
                 hint="a token or a contact would travel in clear text",
             )
+
+
+def _origin(url: str) -> str:
+    """Return the scheme and host of a URL."""
+    found = httpx.URL(url)
+    return f"{found.scheme}://{found.netloc.decode('ascii')}"
 
 
 def _client(tenant: Tenant, app: WSGIApplication | None) -> httpx.Client:

@@ -93,7 +93,7 @@ class Exchange:
 
     Args:
         client: opened and closed by the caller; never follows redirects.
-        base_url: without a trailing slash.
+        base_url: returns it, without a trailing slash; it may have to ask for it, once.
         auth: signs every request.
         pace: when a request may start.
         retries: whether and when it is sent again.
@@ -106,7 +106,7 @@ class Exchange:
         self,
         client: httpx.Client,
         *,
-        base_url: str,
+        base_url: Callable[[], str],
         auth: Tokens,
         pace: Pace,
         retries: Retries,
@@ -171,8 +171,9 @@ class Exchange:
             tries += 1
             if request.unwanted and request.unwanted.is_set():
                 raise interrupted()
+            made = self._made(request)
             with self._pace.turn(), translated(), self.meter.call(request.kind):
-                response = self._client.send(self._made(request), auth=self._auth)
+                response = self._client.send(made, auth=self._auth)
             self._note_date(response)
             return self._read(response, request, what=what, tries=tries)
 
@@ -191,7 +192,7 @@ class Exchange:
             headers[b"If-Match"] = request.version.encode("latin-1")
         return self._client.build_request(
             request.method,
-            self._base_url + request.path,
+            self._base_url() + request.path,
             params=request.params or None,
             content=body,
             headers=headers,

@@ -267,6 +267,14 @@ class Lists:
         meter.count("validation_errors", len(sent.errors) + len(sent.unnamed))
         return sent
 
+    def remove(self, list_id: str, batch: pa.Table) -> Sent:
+        """Let the contacts of a batch go at the end that their rows carry, as ``send`` would.
+
+        Raises:
+            ServiceError: it is not known whether they are let go; repeating it is safe.
+        """
+        return self.send(list_id, batch)
+
     def _refused(self, subject: str, why: str, answer: Answer) -> RequestRefusedError:
         self._exchange.meter.count("errors")
         code = short_code(answer.document)

@@ -160,3 +160,11 @@ class Writer(Reader, Protocol):
         Answers about rows are values, not errors. Repeating it is safe.
         """
         ...
+
+    def remove(self, list_id: str, batch: pa.Table) -> Sent:
+        """Let the contacts of one batch go, at most ``capabilities.batch`` rows.
+
+        Where ``capabilities.release`` is ``expire`` their rows carry an end minutes ahead.
+        Answers about rows are values, not errors. Repeating it is safe.
+        """
+        ...

@@ -186,6 +186,13 @@ def suppressed(engine: Engine, observed: Table, *, as_of: datetime) -> int:
         return live - twice
 
 
+def live(engine: Engine, observed: Table, *, as_of: datetime) -> int:
+    """Count the rows of an observed table that suppress somebody at ``as_of``."""
+    with engine.session() as session:
+        values = {"path": literal(observed.path), "as_of": seconds(as_of)}
+        return scalar(session, _LIVE, **values)
+
+
 def repeated(engine: Engine, observed: Table) -> int:
     """Count the contacts that came again exactly as before, beyond the first of each."""
     with engine.session() as session:

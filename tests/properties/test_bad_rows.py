@@ -104,7 +104,7 @@ def some_bad(batch: pa.Table, most: int) -> st.SearchStrategy[frozenset[int]]:
 def played(batch: pa.Table, service: Any) -> Delivery:
     """Deliver, with a line before and one after each request."""
     paper = Paper()
-    made = deliver(batch, writer=service, list_id=LIST, journal=paper, facts={})  # type: ignore[arg-type] # as much of a journal as is used
+    made = deliver(batch, ask=service.send, list_id=LIST, journal=paper, facts={})  # type: ignore[arg-type] # as much of a journal as is used
     assert paper.open == paper.closed == len(service.requests)
     return made
 

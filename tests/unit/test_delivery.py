@@ -56,7 +56,7 @@ def journal(tmp_path: Path) -> Iterator[Journal]:
 
 def delivered(batch: pa.Table, service: Any, journal: Journal) -> Delivery:
     """Deliver a batch."""
-    return deliver(batch, writer=service, list_id=LIST, journal=journal, facts={"list": "us-dnc"})
+    return deliver(batch, ask=service.send, list_id=LIST, journal=journal, facts={"list": "us-dnc"})
 
 
 def refused(made: Delivery) -> list[tuple[int, str]]:

@@ -128,7 +128,7 @@ def opened(monkeypatch: pytest.MonkeyPatch, *, compress: bool = False) -> Iterat
         )
         exchange = Exchange(
             client,
-            base_url=BASE,
+            base_url=lambda: BASE,
             auth=auth,
             pace=pace,
             retries=Retries(pace=pace, meter=meter, on_wait=waits.append),
