@@ -124,8 +124,8 @@ def _do(action: Action, work: Work) -> None:
     match action:
         case CreateList(settings=settings):
             create(settings, work)
-        case UpdateList(changes=changes) if not action.shortens:
-            change(changes, work)
+        case UpdateList() if not action.shortens:
+            change(action, work)
         case Amend() if action.rows.op == Op.PART:
             _part(action, work)
         case Suppress() | Amend():
@@ -249,7 +249,7 @@ def _let_go(action: UpdateList | Shorten | Release, work: Work) -> None:
     if again is None:
         return
     if isinstance(action, UpdateList):
-        update(action.changes, work, seen=again.remote)
+        update(action, work, seen=again.remote)
         return
     changed = batches.changed(
         work.run.engine, action.rows, again.table, separated=True, as_of=work.now()

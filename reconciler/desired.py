@@ -99,6 +99,7 @@ def _compiled(  # noqa: PLR0913 - likewise
         as_of=as_of,
         into=into,
         invalid_into=invalid_into,
+        channels=spec.tenants[listed.tenant].capabilities.channels,
         fresh=fresh,
         seen=seen,
     )

@@ -4,7 +4,7 @@ The two directions are never added up: a missing contact may be called against t
 surplus one is usually an opt-out somebody took. It never decides what to do about either.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -14,7 +14,8 @@ from reconciler.masking import scrub
 from reconciler.model import (
     LAPSING_SOON,
     SEVERITIES,
-    UNMANAGED,
+    SKILL_JOINT,
+    SKILLS,
     Change,
     Desired,
     DesiredList,
@@ -26,12 +27,14 @@ from reconciler.model import (
     Op,
     Origin,
     Settings,
+    Skill,
     Unmanaged,
     Way,
+    joined,
 )
 from reconciler.times import zulu
 
-_FIELDS: Final = ("name", "description", "suppressUntil")
+_FIELDS: Final = ("name", "description", "suppressUntil", *SKILLS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +46,10 @@ class Trace:
     """Why that cannot be told; then it says nothing of the rest either."""
 
 
+UNSCRUBBED: Final = (
+    "no skill is scrubbed by this list: it suppresses nobody; declare list.scrubbedSkills"
+)
+"""What is to be said of a list that keeps back no calls."""
 _NOBODY_LOOKED: Final = Trace(untold="nobody looked at earlier runs")
 
 
@@ -50,28 +57,58 @@ def changes(declared: Settings, observed: Settings) -> tuple[Change, ...]:
     """Return the settings that the spec manages and the service holds differently.
 
     An absent description and an empty one are the same. What a spec leaves out never changes.
+    Skills that come and skills that go are two changes, in that order.
     """
     new = values(declared)
-    old = {name: value for name, value in values(observed).items() if name in new}
+    ways = frozenset().union(*(joined(new.get(field)) for field in SKILLS))
+    held = values(observed, ways=ways)
+    old = {name: held.get(name) for name in new}
     if old == new:
         return ()
     from deepdiff import DeepDiff  # noqa: PLC0415 - takes long to load, and most lists are alike
 
     moved = DeepDiff(old, new).affected_root_keys
     return tuple(
-        Change(field=name, old=old.get(name), new=new[name]) for name in _FIELDS if name in moved
+        step
+        for name in _FIELDS
+        if name in moved
+        for step in _steps(Change(field=name, old=old.get(name), new=new[name]))
     )
 
 
-def values(settings: Settings) -> dict[str, str | None]:
-    """Return the managed settings by field, as the service spells them."""
+def _steps(change: Change) -> Iterator[Change]:
+    """Yield a change of skills as those that come, then those that go; any other as it is."""
+    before, after = joined(change.old), joined(change.new)
+    if change.field != "scrubbedSkills" or before <= after or after <= before:
+        yield change
+        return
+    both = SKILL_JOINT.join(sorted(before | after))
+    yield replace(change, new=both)
+    yield replace(change, old=both)
+
+
+def values(settings: Settings, *, ways: Collection[str] = ()) -> dict[str, str | None]:
+    """Return the managed settings by field, as the service spells them.
+
+    Args:
+        settings: declared or observed.
+        ways: how somebody else spells skills, by id or by name.
+    """
     end = settings.suppress_until
-    spelled = {
+    spelled: dict[str, str | Unmanaged | None] = {
         "name": settings.name,
         "description": settings.description or None,
         "suppressUntil": zulu(end) if isinstance(end, datetime) else end,
+        "scrubbedSkills": _skills(settings.scrubbed_skills, ways),
+        "contributingSkills": _skills(settings.contributing_skills, ways),
     }
-    return {name: value for name, value in spelled.items() if value is not UNMANAGED}
+    return {name: value for name, value in spelled.items() if not isinstance(value, Unmanaged)}
+
+
+def _skills(skills: tuple[Skill, ...] | Unmanaged, ways: Collection[str]) -> str | Unmanaged | None:
+    if isinstance(skills, Unmanaged):
+        return skills
+    return SKILL_JOINT.join(sorted({skill.spelled(ways) for skill in skills})) or None
 
 
 def unnamed(settings: Settings) -> Settings:
@@ -177,7 +214,12 @@ def _lapsing(ends: Ends, as_of: datetime) -> int:
 
 def idle(observed: ObservedList) -> bool:
     """Whether the list as a whole suppresses nobody, whoever is on it."""
-    return observed.lapsed or _of_another_type(observed)
+    return observed.lapsed or _of_another_type(observed) or unscrubbed(observed)
+
+
+def unscrubbed(observed: ObservedList) -> bool:
+    """Whether the list works for skills, and none is scrubbed by it."""
+    return observed.remote is not None and observed.remote.settings.scrubbed_skills == ()
 
 
 def _of_another_type(observed: ObservedList) -> bool:
@@ -190,6 +232,8 @@ def _notes(desired: DesiredList, observed: ObservedList) -> list[str]:
         notes.append(f"it is of type {observed.remote.type!r}: it suppresses nobody")
     if observed.remote is None:
         notes.append("the service has no such list: every contact is missing")
+    if unscrubbed(observed):
+        notes.append(UNSCRUBBED)
     if observed.lapsed:
         notes.append("the list's own end has passed: it suppresses nobody")
     if not observed.complete:

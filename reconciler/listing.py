@@ -18,7 +18,15 @@ from reconciler.errors import (
     ServiceError,
     VersionConflictError,
 )
-from reconciler.model import Change, RemoteList, Settings, Status
+from reconciler.model import (
+    SKILLS,
+    Change,
+    RemoteList,
+    Settings,
+    Status,
+    UpdateList,
+    joined,
+)
 from reconciler.work import Work
 
 _REBASES: Final = 3
@@ -27,6 +35,8 @@ _JITTER: Final = 0.1
 """Seconds; before such a write is tried again, anything up to this, then twice and four times."""
 _CREATIONS: Final = 3
 _SUPPRESSION: Final = "suppression"
+_MADE: Final = frozenset({"name", "description", "suppressUntil"})
+"""The settings that a list is made with; others are given to it afterwards."""
 
 
 def create(settings: Settings, work: Work) -> None:
@@ -49,21 +59,21 @@ def create(settings: Settings, work: Work) -> None:
     if remote.type != _SUPPRESSION:
         raise VersionConflictError(f"the list {remote.id} came out as type {remote.type!r}")
     work.list_id, work.versions = remote.id, frozenset({remote.version})
-    work.given |= drift.values(settings)
+    work.given |= {name: told for name, told in drift.values(settings).items() if name in _MADE}
     work.note("CreateList", Status.DONE, detail=remote.id)
 
 
-def change(changes: tuple[Change, ...], work: Work) -> None:
+def change(action: UpdateList, work: Work) -> None:
     """Change settings, unless the list has moved and cannot be read whole."""
     if work.moved and not work.moved.complete:
         work.note("UpdateList", Status.WITHHELD, detail=work.doubt, code=work.doubt_code)
-    elif work.remote:
-        update(changes, work, seen=work.remote)
+    else:  # one that was just made, too
+        update(action, work, seen=work.remote or work.writer.get(work.list_id))
 
 
-def update(changes: tuple[Change, ...], work: Work, *, seen: RemoteList) -> None:
+def update(action: UpdateList, work: Work, *, seen: RemoteList) -> None:
     """Change settings; where that fails nobody is let go, and suppressions go on."""
-    names = ", ".join(one.field for one in changes)
+    changes, names = action.changes, action.named
     try:
         done = _patched(changes, work, seen=seen)
     except (ForbiddenError, NotFoundError, RequestRefusedError, ServiceError) as error:
@@ -83,7 +93,7 @@ def update(changes: tuple[Change, ...], work: Work, *, seen: RemoteList) -> None
 
 def forgotten(remote: RemoteList, work: Work) -> int:
     """Count the settings that this run gave the list and that it does not hold."""
-    held = drift.values(remote.settings)
+    held = drift.values(remote.settings, ways=_ways(work.given))
     return sum(held.get(name) != value for name, value in work.given.items())
 
 
@@ -132,7 +142,19 @@ def _jitter(work: Work, attempt: int) -> None:
 
 def _holds(changes: tuple[Change, ...], remote: RemoteList) -> str:
     """Say whether the list holds the ``old`` values, the ``new`` ones, or ``other`` ones."""
-    held = drift.values(remote.settings)
-    if all(held[one.field] == one.new for one in changes):
+    held = drift.values(remote.settings, ways=_spelled(changes))
+    if all(held.get(one.field) == one.new for one in changes):
         return "new"
-    return "old" if all(held[one.field] == one.old for one in changes) else "other"
+    return "old" if all(held.get(one.field) == one.old for one in changes) else "other"
+
+
+def _spelled(changes: tuple[Change, ...]) -> frozenset[str]:
+    """Return how changes spell the skills that were there and those that shall be."""
+    return frozenset().union(
+        *(_ways({one.field: one.old}) | _ways({one.field: one.new}) for one in changes)
+    )
+
+
+def _ways(given: Mapping[str, str | None]) -> frozenset[str]:
+    """Return how skills are spelled where these settings were decided."""
+    return frozenset().union(*(joined(given.get(field)) for field in SKILLS))

@@ -18,9 +18,9 @@ from reconciler.errors import Place, Problem
 __all__ = [
     "CAPABILITIES",
     "CHANNELS",
+    "DNC_GROUPS",
     "ENDS_AHEAD",
     "LAPSING_SOON",
-    "DNC_GROUPS",
     "LISTS",
     "REASONS",
     "RELEASE_AHEAD",
@@ -138,6 +138,10 @@ class Capabilities:
     """Whether the number of contacts that a list tells includes those that have lapsed."""
     ends: bool
     """Whether a list has an end of its own."""
+    skills: bool
+    """Whether a list works for some skills only: with no scrubbed one it suppresses nobody."""
+    capacity: int | None
+    """Contacts that all lists of an account hold together, at most; ``None`` where not known."""
 
 
 LISTS: Final = Capabilities(
@@ -149,6 +153,8 @@ LISTS: Final = Capabilities(
     parallel_reads=True,
     counts_lapsed=True,
     ends=True,
+    skills=False,
+    capacity=None,
 )
 
 DNC_GROUPS: Final = Capabilities(
@@ -160,6 +166,8 @@ DNC_GROUPS: Final = Capabilities(
     parallel_reads=False,
     counts_lapsed=False,
     ends=False,
+    skills=True,
+    capacity=1_000_000,
 )
 
 CAPABILITIES: Final[Mapping[str, Capabilities]] = MappingProxyType(
@@ -177,8 +185,25 @@ class Unmanaged(StrEnum):
     UNMANAGED = "unmanaged"
 
 
+SKILLS: Final = ("scrubbedSkills", "contributingSkills")
+"""A list's settings that are skills, as a spec spells them."""
+SKILL_JOINT: Final = ", "
+"""Between the skills of one setting; no spelling of a skill has a comma."""
+
 UNMANAGED: Final = Unmanaged.UNMANAGED
 """The value of a setting that a spec leaves to others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Skill:
+    """A skill at the service; declared: both are what the spec spells, an id or a name."""
+
+    id: str
+    name: str
+
+    def spelled(self, ways: Collection[str]) -> str:
+        """Return it the way somebody else spells it, who knows it by id or name; else its id."""
+        return self.name if self.name in ways and self.id not in ways else self.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +217,9 @@ class Settings:
     name: str | Unmanaged = UNMANAGED
     description: str | Unmanaged | None = UNMANAGED
     suppress_until: datetime | Unmanaged | None = UNMANAGED
+    scrubbed_skills: tuple[Skill, ...] | Unmanaged = UNMANAGED
+    """Whose calls the list keeps back; ``UNMANAGED`` also where the dialect knows none."""
+    contributing_skills: tuple[Skill, ...] | Unmanaged = UNMANAGED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +259,7 @@ class Tenant:
     dialect: str
     embedded: bool
     base_url: str
-    """Without a trailing slash; empty where ``embedded``."""
+    """Without a trailing slash; empty where ``embedded``, or to be found by its configuration."""
     token_url: str
     credentials: Credentials | None
     """``None`` only where ``embedded``."""
@@ -244,6 +272,13 @@ class Tenant:
     def capabilities(self) -> Capabilities:
         """What this tenant's dialect can do."""
         return CAPABILITIES[self.dialect]
+
+    @property
+    def service(self) -> str:
+        """What tells its service from others; empty where ``embedded``."""
+        if self.base_url or self.credentials is None:
+            return self.base_url
+        return f"{self.token_url}|{self.credentials.access_key_id}"
 
 
 class Ownership(StrEnum):
@@ -328,6 +363,8 @@ class ListSpec:
     invalid: Literal["fail", "quarantine"] = "fail"
     max_invalid: Decimal = Decimal(0)
     """The share of rows (0 to 1) that quarantine may set aside before the spec fails."""
+    unsupported: Literal["fail", "skip"] = "fail"
+    """What becomes of contacts that the tenant's dialect has no place for."""
     digest: str = ""
     """sha256 over the declaration itself, for evidence; never a digest of contacts."""
 
@@ -449,6 +486,8 @@ class Counts:
     """Times without an offset, taken as UTC."""
     past_list_end: int = 0
     """Contacts that wish to outlive the list's own declared end."""
+    unsupported: int = 0
+    """Contacts that the tenant's dialect has no place for; not in the table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -665,6 +704,8 @@ class ObservedList:
     """Contacts that are wanted for longer than the list's own end, which is nobody's to move."""
     incomplete_because: str = ""
     cached: bool = False
+    occupied: int | None = None
+    """Contacts that count against the account's capacity; ``None`` where there is no such bound."""
     known_id: str | None = None
     """The id under which the ledger knows this list, if it does."""
     ledger_doubt: str = ""
@@ -694,18 +735,28 @@ class Observed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One setting that moves; values are as the service spells them (``None`` is no end)."""
+    """One setting that moves; values are as the service spells them (``None`` is no end).
 
-    field: Literal["name", "description", "suppressUntil"]
+    Skills are ids, or names where the spec names them, sorted and joined by ``", "``.
+    """
+
+    field: Literal["name", "description", "suppressUntil", "scrubbedSkills", "contributingSkills"]
     old: str | None
     new: str | None
 
     @property
     def shortens(self) -> bool:
-        """Whether it makes the whole list end earlier."""
+        """Whether it lets the whole list end earlier, or no longer keep back some calls."""
+        if self.field == "scrubbedSkills":
+            return not joined(self.old) <= joined(self.new)
         if self.field != "suppressUntil" or self.new is None:
             return False
         return self.old is None or self.new < self.old
+
+
+def joined(skills: str | None) -> frozenset[str]:
+    """Return the skills that a change names, each as it is spelled there."""
+    return frozenset((skills or "").split(SKILL_JOINT)) - {""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -720,6 +771,14 @@ class UpdateList:
     """Change settings, guarded by the list's version."""
 
     changes: tuple[Change, ...]
+
+    @property
+    def named(self) -> str:
+        """What it changes, as outcomes tell it."""
+        return ", ".join(
+            f"fewer {change.field}" if change.field in SKILLS and change.shortens else change.field
+            for change in self.changes
+        )
 
     @property
     def shortens(self) -> bool:

@@ -7,6 +7,7 @@ never an empty list and never the end of another list's work.
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Final
 
 from reconciler import drift
@@ -56,6 +57,8 @@ class Look:
     """Whether every list is to be read, remembered or not."""
     anew: bool = False
     """Whether also gaps that were measured before are measured again."""
+    occupied: Callable[[str], int | None] = lambda _tenant: None
+    """Asks, by a tenant's name, how much of the account's capacity is in use."""
 
 
 def observe(desired: Desired, *, reader: Callable[[Tenant], Reader], look: Look) -> Observed:
@@ -69,6 +72,7 @@ def observe(desired: Desired, *, reader: Callable[[Tenant], Reader], look: Look)
     Raises:
         InterruptedRunError: the run is to stop.
     """
+    look = replace(look, occupied=_asked_once(desired, reader))
 
     def seen_of(wanted: DesiredList) -> tuple[ObservedList | None, Failure | None]:
         with look.run.phase(f"{wanted.spec.name}: asking the service"):
@@ -84,6 +88,24 @@ def observe(desired: Desired, *, reader: Callable[[Tenant], Reader], look: Look)
         lists={found.key: found for found, _ in seen if found},
         failures=tuple(failure for _, failure in seen if failure),
     )
+
+
+def _asked_once(
+    desired: Desired, reader: Callable[[Tenant], Reader]
+) -> Callable[[str], int | None]:
+    """Return what asks each tenant once how full it is; one that cannot tell says nothing."""
+    tenants = {wanted.tenant.name: wanted.tenant for wanted in desired.lists}
+
+    @cache
+    def occupied(name: str) -> int | None:
+        try:
+            return reader(tenants[name]).occupied()
+        except InterruptedRunError:
+            raise
+        except ReconcilerError:
+            return None
+
+    return occupied
 
 
 def _or_failure(
@@ -110,7 +132,7 @@ def _list(wanted: DesiredList, reader: Reader, look: Look) -> tuple[ObservedList
     shelf = Shelf(
         folder=look.run.cache,
         tenant=wanted.tenant.name,
-        service=wanted.tenant.base_url,
+        service=wanted.tenant.service,
         list_id=remote.id,
         region=region,
     )
@@ -173,6 +195,7 @@ def _measured(wanted: DesiredList, reading: Reading, reader: Reader, look: Look)
     return ObservedList(
         key=wanted.spec.name,
         remote=reading.remote,
+        occupied=look.occupied(wanted.tenant.name),
         complete=reading.complete,
         table=reading.table,
         size=0 if lapsed else gap.size,

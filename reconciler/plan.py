@@ -7,17 +7,19 @@ release last.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, assert_never
+from typing import Any, Final, assert_never
 
 from reconciler import drift
 from reconciler.masking import scrub
 from reconciler.model import (
+    SKILLS,
     Action,
     Amend,
+    Change,
     CreateList,
     Desired,
     DesiredList,
@@ -45,6 +47,10 @@ _LETS_GO: Final[Mapping[Op, type[Action]]] = MappingProxyType(
     {Op.SHORTEN: Shorten, Op.RELEASE: Release}
 )
 _SUPPRESSING: Final = frozenset({Direction.SUPPRESS, Direction.ALL})
+_NO_SKILLS: Final[Mapping[str, Any]] = MappingProxyType(
+    {"scrubbed_skills": (), "contributing_skills": ()}
+)
+"""What a list that is to be made does not have yet."""
 
 
 def plan(
@@ -141,7 +147,7 @@ def _rivals(desired: Desired, observed: Observed) -> Mapping[str, tuple[str, ...
         if seen:
             named = ("", str(wanted.spec.settings.name))
             where = (seen.remote.id, "") if seen.remote else named
-            places.setdefault((wanted.tenant.base_url, *where), []).append(wanted.spec.name)
+            places.setdefault((wanted.tenant.service, *where), []).append(wanted.spec.name)
     return {
         name: tuple(other for other in names if other != name)
         for names in places.values()
@@ -185,7 +191,8 @@ def _list_plan(
     if gap.against != desired.table.digest:
         raise ValueError(f"the gap of {observed.key} was measured against another desired table")
     remote = observed.remote
-    moved = drift.changes(desired.spec.settings, remote.settings) if remote else ()
+    held = remote.settings if remote else replace(desired.spec.settings, **_NO_SKILLS)
+    moved = drift.changes(desired.spec.settings, held)
     case = Case(
         desired=desired,
         observed=observed,
@@ -200,7 +207,7 @@ def _list_plan(
     made = ListPlan(
         key=observed.key,
         tenant=desired.tenant.name,
-        service=desired.tenant.base_url,
+        service=desired.tenant.service,
         remote_id=remote.id if remote else None,
         version=remote.version if remote else "",
         actions=actions,
@@ -229,9 +236,8 @@ def _actions(case: Case, refusals: tuple[Refusal, ...]) -> Iterator[Action]:
     releasing = not withheld & _RELEASING
     if case.observed.remote is None and Direction.ALL not in withheld:
         yield CreateList(settings=case.desired.spec.settings)
-    growing = tuple(change for change in case.changes if not change.shortens)
-    if growing and not withheld & _SETTING:
-        yield UpdateList(changes=growing)
+    if not withheld & _SETTING:
+        yield from _updates(change for change in case.changes if not change.shortens)
     missing = gap.parts.get(Op.SUPPRESS) if case.observed.complete else gap.endless_missing
     if suppressing and missing and missing.rows:
         yield Suppress(rows=missing)
@@ -247,13 +253,19 @@ def _letting_go(case: Case) -> Iterator[Action]:
     parts = {op: part for op, part in case.observed.gap.parts.items() if part.rows}
     if Op.PART in parts:
         yield Amend(rows=parts[Op.PART])
-    shrinking = tuple(change for change in case.changes if change.shortens)
-    if shrinking:
-        yield UpdateList(changes=shrinking)
+    yield from _updates(change for change in case.changes if change.shortens)
     if Op.SHORTEN in parts:
         yield Shorten(rows=parts[Op.SHORTEN])
     if Op.RELEASE in parts:
         yield Release(rows=parts[Op.RELEASE])
+
+
+def _updates(changes: Iterable[Change]) -> Iterator[UpdateList]:
+    """Yield changes as actions: settings, and apart from them each kind of skills."""
+    parted: dict[str, list[Change]] = {}
+    for change in changes:
+        parted.setdefault(change.field if change.field in SKILLS else "", []).append(change)
+    yield from (UpdateList(changes=tuple(parted[kind])) for kind in sorted(parted))
 
 
 def _grounds(spec: ListSpec, known: tuple[Ground, ...]) -> Iterator[Ground]:
@@ -275,6 +287,12 @@ def _notes(case: Case) -> Iterator[str]:
     yield from case.desired.idle_releases
     if not case.desired.wanted:
         yield "the spec declares no contact"
+    if drift.unscrubbed(case.observed) and not any(
+        change.field == "scrubbedSkills" for change in case.changes
+    ):
+        yield drift.UNSCRUBBED
+    if case.observed.occupied is not None:
+        yield _fullness(case.observed.occupied, case)
     if case.observed.lapsed and any(change.field == "suppressUntil" for change in case.changes):
         yield f"the list has lapsed: its new end suppresses {case.desired.wanted:,} contacts again"
     if case.observed.cut_short:
@@ -287,6 +305,14 @@ def _notes(case: Case) -> Iterator[str]:
             f"{case.observed.gap.opaque:,} contacts on the service cannot be read (address or end) "
             "and are left alone, unless somebody they name is wanted"
         )
+
+
+def _fullness(occupied: int, case: Case) -> str:
+    """Say how much room the account's lists have together."""
+    capacity = case.desired.tenant.capabilities.capacity or 0
+    used = f"{occupied:,} of {capacity:,} contacts of tenant {case.desired.tenant.name} are in use"
+    over = occupied + case.observed.gap.missing - capacity
+    return f"{used}: there is no room for {over:,} of those that are missing" if over > 0 else used
 
 
 def _parts(action: Action) -> bool:

@@ -42,8 +42,9 @@ def read(run: Run, reader: Reader, remote: RemoteList, *, key: str, region: str 
     """Read all contacts, again where the list moved meanwhile, at most three times.
 
     Complete means: as many rows as every page's total and the list's own count say (some services
-    count only those that have not lapsed), none of them twice, and one version from before the first page to after the last. A check that cannot be
-    made has failed. Of tries that all failed the one that saw most counts.
+    count only those that have not lapsed), none of them twice, and one version from before the
+    first page to after the last. A check that cannot be made has failed. Of tries that all failed
+    the one that saw most counts.
 
     Args:
         run: whose engine and cache are used.

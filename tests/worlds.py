@@ -119,6 +119,10 @@ class World:
         self.before("find")
         return self._list(LIST) if self.exists and name == self.settings.name else None
 
+    def occupied(self) -> int | None:
+        """What the list holds, where that is bounded."""
+        return len(self.contacts) if self.capabilities.capacity else None
+
     def pages(self, list_id: str) -> Iterator[Page]:
         """The contacts, a few at a time."""
         self.before("pages")

@@ -91,7 +91,7 @@ class Discovery:
         if response.status_code in _TRANSIENT:
             raise TransientError(f"answered {response.status_code}", harmless=True)
         try:
-            found = orjson.loads(response.content)[ENDPOINT].rstrip("/")
+            found: str = orjson.loads(response.content)[ENDPOINT].rstrip("/")
         except (orjson.JSONDecodeError, AttributeError, KeyError, TypeError):
             found = ""
         if response.status_code != httpx.codes.OK or not self._private(found):

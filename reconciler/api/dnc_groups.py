@@ -6,6 +6,7 @@ or a repr.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final
 from urllib.parse import quote
@@ -13,9 +14,11 @@ from urllib.parse import quote
 import orjson
 import pyarrow as pa
 
+from reconciler import drift, model
 from reconciler.api import dnc_record
 from reconciler.api.complaints import complaints
 from reconciler.api.contact import text
+from reconciler.api.dnc_skills import Skills
 from reconciler.api.exchange import Answer, Exchange, Request, short_code
 from reconciler.api.port import Page, RowError, Sent
 from reconciler.errors import (
@@ -69,6 +72,7 @@ class DncGroups:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
+        self._skills = Skills(exchange)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -114,7 +118,7 @@ class DncGroups:
         found = _groups(answer, subject)
         for group in found:
             if text(group.get(ID)) == list_id:
-                return _remote(group, subject)
+                return self._skilled(_remote(group, subject))
         if found:
             raise _unlike(subject, "is answered with another group")
         raise NotFoundError(f"{subject}: there is none", hint="check listId")
@@ -126,6 +130,29 @@ class DncGroups:
             NotFoundError: more than one group has it.
         """
         subject = f"group named {name!r}"
+        found = [group for group in self._all(subject) if group.get(NAME) == name]
+        if len(found) > 1:
+            raise NotFoundError(
+                f"{subject}: {len(found)} groups have this name",
+                hint="name the one meant by listId",
+            )
+        return self._skilled(_remote(found[0], subject)) if found else None
+
+    def occupied(self) -> int:
+        """Count the records of all groups that are not removed, as the groups count them.
+
+        Raises:
+            ServiceError: a group does not say how many it has.
+        """
+        subject = "all groups"
+        counts = [_count(group.get(COUNT)) for group in self._all(subject)]
+        known = [count for count in counts if count is not None]
+        if len(known) < len(counts):
+            raise _unlike(subject, "does not say how many records each has")
+        return sum(known)
+
+    def _all(self, subject: str) -> list[Mapping[str, Any]]:
+        """Return every group that is not removed."""
         answer = self._exchange.ask(
             Request(
                 method="GET",
@@ -135,17 +162,17 @@ class DncGroups:
                 expected=READ | {EMPTY},
             )
         )
-        found = [
-            group
-            for group in _groups(answer, subject)
-            if group.get(NAME) == name and group.get("isRemoved") is not True
-        ]
-        if len(found) > 1:
-            raise NotFoundError(
-                f"{subject}: {len(found)} groups have this name",
-                hint="name the one meant by listId",
-            )
-        return _remote(found[0], subject) if found else None
+        found = _groups(answer, subject)
+        return [group for group in found if group.get("isRemoved") is not True]
+
+    def _skilled(self, remote: RemoteList) -> RemoteList:
+        """Add to a group the skills that it works for."""
+        settings = replace(
+            remote.settings,
+            scrubbed_skills=self._skills.of_group(remote.id, "scrubbedSkills"),
+            contributing_skills=self._skills.of_group(remote.id, "contributingSkills"),
+        )
+        return replace(remote, settings=settings)
 
     def pages(self, list_id: str) -> Iterator[Page]:
         """Read all records once, advancing by rows received, until a page is empty.
@@ -206,7 +233,7 @@ class DncGroups:
         made = _groups(answer, subject)
         if len(made) != 1:
             raise _unlike(subject, f"is answered with {len(made)} groups")
-        return _remote(made[0], subject)
+        return self._skilled(_remote(made[0], subject))
 
     def update(self, list_id: str, changes: Sequence[Change], *, version: str) -> RemoteList:
         """Change exactly these fields, if the group is still as it was.
@@ -218,22 +245,37 @@ class DncGroups:
         """
         del version  # of the records too, which a change of the group does not touch
         subject = f"group {list_id}"
-        now = _values(self.get(list_id))
+        before = self.get(list_id)
+        now = _values(before, changes)
         if all(now[change.field] == change.new for change in changes):
-            return self.get(list_id)
+            return before
         if any(now[change.field] != change.old for change in changes):
             self._exchange.meter.count("conflicts")
             raise VersionConflictError(
                 f"{subject}: changed by somebody else since it was read",
                 hint="plan again: the plan was made for another state of the group",
             )
+        for change in changes:
+            if change.field in model.SKILLS:
+                self._skills.move(list_id, change)
+        named = {
+            _FIELDS[change.field]: str(change.new or "")
+            for change in changes
+            if change.field in _FIELDS
+        }
+        if named:
+            self._put(list_id, named)
+        return self.get(list_id)
+
+    def _put(self, list_id: str, named: Mapping[str, str]) -> None:
+        subject = f"group {list_id}"
         answer = self._exchange.ask(
             Request(
                 method="PUT",
                 path=_path(ONE_GROUP, list_id),
                 kind="update list",
                 subject=subject,
-                params={_FIELDS[change.field]: str(change.new or "") for change in changes},
+                params=named,
                 expected=DONE | {EMPTY, BAD, INACTIVE},
             )
         )
@@ -241,7 +283,6 @@ class DncGroups:
             raise inactive(subject)
         if answer.status == BAD:
             raise self._refused(subject, "the service does not take its settings", answer)
-        return self.get(list_id)
 
     def send(self, list_id: str, batch: pa.Table) -> Sent:
         """Add one batch (schema ``BATCH``), or give those that are there already another end.
@@ -345,12 +386,10 @@ def _remote(group: Mapping[str, Any], subject: str) -> RemoteList:
     )
 
 
-def _values(remote: RemoteList) -> Mapping[str, object]:
-    return {
-        "name": remote.settings.name,
-        "description": remote.settings.description,
-        "suppressUntil": None,
-    }
+def _values(remote: RemoteList, changes: Sequence[Change]) -> Mapping[str, str | None]:
+    """Return the settings as changes spell them."""
+    told = [model.joined(value) for change in changes for value in (change.old, change.new)]
+    return drift.values(remote.settings, ways=frozenset().union(*told))
 
 
 # ---------------------------------------------------------------- records
@@ -361,7 +400,7 @@ def _page(answer: Answer, subject: str) -> Page:
     held = answer.document.get(RESULT, answer.document)
     if answer.status == EMPTY or not isinstance(held, dict):
         held = {RECORDS_KEYS[0]: []} if answer.status == EMPTY else {}
-    found = next((held[key] for key in RECORDS_KEYS if held.get(key) is not None), [])
+    found: Any = next((held[key] for key in RECORDS_KEYS if held.get(key) is not None), [])
     try:
         records = dnc_record.columns(_objects(found, subject))
     except ValueError as error:

@@ -134,6 +134,9 @@ class Lists:
             f"{subject}: {len(ids)} lists have this name", hint="name the one meant by listId"
         )
 
+    def occupied(self) -> None:
+        """Nothing bounds what all lists hold together."""
+
     def pages(self, list_id: str) -> Iterator[Page]:
         """Read all contacts once, advancing by rows received, until a page is empty.
 

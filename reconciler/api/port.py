@@ -121,6 +121,14 @@ class Reader(Protocol):
         """
         ...
 
+    def occupied(self) -> int | None:
+        """Count what all lists hold against the account's capacity; ``None`` where none is known.
+
+        Raises:
+            ServiceError: it cannot be told.
+        """
+        ...
+
     def pages(self, list_id: str) -> Iterator[Page]:
         """Read all contacts once, advancing by rows received, until a page is empty.
 

@@ -35,5 +35,7 @@ MEANINGS: Final = MappingProxyType(
         "SPEC-124": "A file, a line or another part of it is larger than contacts need.",
         "SPEC-125": "A file changed while it was read.",
         "SPEC-126": "Warning: a file holds not a single contact.",
+        "SPEC-127": "Contacts are declared that the tenant's dialect has no place for.",
+        "SPEC-128": "Warning: such contacts were left out.",
     }
 )

@@ -24,10 +24,11 @@ from reconciler.contacts.judging import CLEAN, judge, tally
 from reconciler.contacts.kept import Inputs, Made, inputs, link
 from reconciler.contacts.sources import Intake, Reading, ignored
 from reconciler.errors import STATE_HINT, EngineError, Place, Problem
-from reconciler.model import Counts, Feed, ListSpec, Sample, Source, Table
+from reconciler.model import CHANNELS, Counts, Feed, ListSpec, Sample, Source, Table
 from reconciler.times import add_duration
 
-_KEEP: Final = f"COPY ({CLEAN}) TO $into (FORMAT parquet, USE_TMP_FILE false)"
+_KEEP: Final = "COPY ({}) TO $into (FORMAT parquet, USE_TMP_FILE false)"
+_SPEAKABLE: Final = f"SELECT * FROM ({CLEAN}) WHERE channel IN {{}}"  # noqa: S608 - ours
 
 CONTENT: Final = "address, reason, until"
 """What the digest of a desired table is of."""
@@ -74,6 +75,7 @@ def compile_list(
     as_of: datetime,
     into: Path,
     invalid_into: Callable[[], Path],
+    channels: tuple[str, ...] = CHANNELS,
     fresh: bool = False,
     seen: Callable[[int, int | None], None] = ignored,
 ) -> Compiled:
@@ -88,6 +90,8 @@ def compile_list(
         into: the folder for the table and for what is remembered of it.
         invalid_into: says where the rows that are invalid go, as a CSV file with their raw
             values; asked only if there are any.
+        channels: those that the tenant's dialect has a place for; contacts of others are problems,
+            or left out and counted, as the spec says.
         fresh: whether what is remembered is not to be used.
         seen: told, as the reading goes on, how many bytes of how many were read.
 
@@ -99,11 +103,18 @@ def compile_list(
         EngineError: out of memory or disk, or a file cannot be written.
     """
     private(into)
-    known = inputs(engine, spec, base=base, into=into)
+    known = inputs(engine, spec, base=base, into=into, channels=channels)
     made = known.recall() if known and not fresh else None
     if made is None:
         made = _made(
-            engine, spec, base=base, into=into, known=known, invalid_into=invalid_into, seen=seen
+            engine,
+            spec,
+            base=base,
+            into=into,
+            known=known,
+            invalid_into=invalid_into,
+            channels=channels,
+            seen=seen,
         )
         if known:
             known.remember(made)
@@ -127,6 +138,7 @@ def _made(
     into: Path,
     known: Inputs | None,
     invalid_into: Callable[[], Path],
+    channels: tuple[str, ...],
     seen: Callable[[int, int | None], None],
 ) -> Made:
     """Compile what is not remembered.
@@ -139,6 +151,8 @@ def _made(
         judge(session, spec, intake, draft=draft)
         read, invalid, merged, naive = tally(session)
         problems = findings.of_merged(session, spec)
+        mute, speechless = findings.of_channels(session, spec, channels=channels)
+        problems += speechless
         aside = invalid_into() if invalid else None
         if aside:
             _write_invalid(session, aside)
@@ -146,11 +160,12 @@ def _made(
         same = known and known.read_as(intake.readings)
         name = known.key if known and same else secrets.token_hex(16)
         return Made(
-            table=_kept(engine, session, into / f"desired-{name}.parquet"),
+            table=_kept(engine, session, into / f"desired-{name}.parquet", channels=channels),
             read=read,
             invalid=invalid,
             merged=merged,
             naive=naive,
+            unsupported=mute,
             samples=findings.samples(session),
             readings=intake.readings,
             problems=(*(one for each in intake.readings for one in each.problems), *problems),
@@ -158,10 +173,13 @@ def _made(
         )
 
 
-def _kept(engine: Engine, session: duckdb.DuckDBPyConnection, path: Path) -> Table:
-    """Write the table."""
+def _kept(
+    engine: Engine, session: duckdb.DuckDBPyConnection, path: Path, *, channels: tuple[str, ...]
+) -> Table:
+    """Write the table, of these channels."""
+    chosen = CLEAN if channels == CHANNELS else _SPEAKABLE.format([*channels])
     with written(path) as held:
-        rows = scalar(session, _KEEP, into=str(held))
+        rows = scalar(session, _KEEP.format(chosen), into=str(held))
         digest = engine.fold(session, CONTENT, "read_parquet($path)", path=literal(held))
         held.replace(path)  # not put on disk first: its bytes are compared when it is used again
     return Table(path=path, rows=rows, digest=digest)
@@ -204,6 +222,7 @@ def _counts(engine: Engine, spec: ListSpec, made: Made, as_of: datetime) -> Coun
         lapsed=lapsed,
         naive=made.naive,
         past_list_end=past if isinstance(end, datetime) else 0,
+        unsupported=made.unsupported,
     )
 
 

@@ -15,9 +15,11 @@ from typing import Final
 import duckdb
 
 from reconciler.contacts.engine import execute
+from reconciler.contacts.ingest import scalar
+from reconciler.contacts.judging import CLEAN
 from reconciler.errors import Place, Problem
 from reconciler.masking import mask
-from reconciler.model import REASONS, Counts, ListSpec, Sample
+from reconciler.model import CHANNELS, REASONS, Counts, ListSpec, Sample
 from reconciler.times import zulu
 
 SHOWN: Final = 50
@@ -32,6 +34,15 @@ _INVALID: Final = """
 SELECT code, fault, written, reason, until, requested_at, source, line FROM judged
 WHERE code IS NOT NULL ORDER BY source, line, channel, code LIMIT $shown
 """
+
+_UNSPOKEN: Final = f"""
+SELECT channel, source, line FROM ({CLEAN}) WHERE channel NOT IN (SELECT unnest($spoken))
+ORDER BY source, line LIMIT $shown
+"""  # noqa: S608 - a constant of ours
+
+_HOW_MANY_UNSPOKEN: Final = f"""
+SELECT count(*) FROM ({CLEAN}) WHERE channel NOT IN (SELECT unnest($spoken))
+"""  # noqa: S608 - likewise
 
 _WHY: Final = {
     "SPEC-107": "it has neither an email nor a phone number",
@@ -74,6 +85,10 @@ def _of_list(spec: ListSpec, counts: Counts, as_of: datetime) -> Iterator[Proble
             f"{counts.past_list_end:,} contacts are to be suppressed for longer than the list's "
             f"own suppressUntil {zulu(end)}, at which they end",
         )
+    if counts.unsupported and spec.unsupported == "skip":
+        yield _warning(
+            spec, "SPEC-128", f"{_unspoken(spec, counts.unsupported)}: they are left out"
+        )
     if counts.naive:
         yield _warning(
             spec,
@@ -93,6 +108,48 @@ def of_merged(session: duckdb.DuckDBPyConnection, spec: ListSpec) -> tuple[Probl
             message=f"{sample.address} is declared twice: it {sample.note}",
         )
         for sample in _merged(session)
+    )
+
+
+def of_channels(
+    session: duckdb.DuckDBPyConnection, spec: ListSpec, *, channels: tuple[str, ...]
+) -> tuple[int, tuple[Problem, ...]]:
+    """Count the contacts that the dialect has no place for; they are problems unless skipped.
+
+    Args:
+        session: holds the judged identifiers.
+        spec: says whether they may be left out.
+        channels: those there is a place for.
+    """
+    if channels == CHANNELS:
+        return 0, ()
+    count = scalar(session, _HOW_MANY_UNSPOKEN, spoken=channels)
+    if not count or spec.unsupported == "skip":
+        return count, ()
+    total = Problem(
+        place=spec.place,
+        code="SPEC-127",
+        message=f"{_unspoken(spec, count)}; leave them out of this list, or declare "
+        "`unsupported: skip`, and nobody suppresses them here",
+    )
+    shown = execute(session, _UNSPOKEN, {"spoken": channels, "shown": SHOWN}).fetchall()
+    return count, (
+        total,
+        *(
+            Problem(
+                place=_place(spec, source, line),
+                code="SPEC-127",
+                message=f"an {channel} has no place at the service of tenant {spec.tenant}",
+            )
+            for channel, source, line in shown
+        ),
+    )
+
+
+def _unspoken(spec: ListSpec, count: int) -> str:
+    return (
+        f"{count:,} contacts have no place at the service of tenant {spec.tenant}, whose dialect "
+        "knows no such addresses"
     )
 
 

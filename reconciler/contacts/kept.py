@@ -24,7 +24,7 @@ from reconciler.contacts.sources import Reading, files
 from reconciler.errors import Problem
 from reconciler.model import REASONS, InlineContact, ListSpec, Sample, Source, Table
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 """Goes up whenever a table or a note would come out differently from the same contacts."""
 _BLOCK: Final = 4 << 20
 
@@ -38,6 +38,8 @@ class Made:
     invalid: int
     merged: int
     naive: int
+    unsupported: int
+    """Contacts of channels that nobody speaks; in no table."""
     samples: Mapping[str, tuple[Sample, ...]]
     """Masked samples of ``merged`` and ``invalid`` rows."""
     readings: tuple[Reading, ...]
@@ -115,10 +117,12 @@ class Inputs:
             disk.replace(self._note, orjson.dumps(note))
 
 
-_COUNTS: Final = ("read", "invalid", "merged", "naive")
+_COUNTS: Final = ("read", "invalid", "merged", "naive", "unsupported")
 
 
-def inputs(engine: Engine, spec: ListSpec, *, base: Path, into: Path) -> Inputs | None:
+def inputs(
+    engine: Engine, spec: ListSpec, *, base: Path, into: Path, channels: tuple[str, ...]
+) -> Inputs | None:
     """Digest all that goes into one list's table; ``None`` where a file cannot be read.
 
     Args:
@@ -126,6 +130,7 @@ def inputs(engine: Engine, spec: ListSpec, *, base: Path, into: Path) -> Inputs 
         spec: the list's declaration.
         base: the folder that names of source files are relative to.
         into: the folder for tables and notes.
+        channels: those of which contacts are kept.
     """
     try:
         told = [_told(source, base) for source in spec.sources]
@@ -136,6 +141,7 @@ def inputs(engine: Engine, spec: ListSpec, *, base: Path, into: Path) -> Inputs 
         "defaults": asdict(spec.defaults),
         "duplicates": spec.duplicates,
         "invalid": [spec.invalid, str(spec.max_invalid)],
+        "channels": [channels, spec.unsupported],
         "sources": told,
     }
     made = hashlib.sha256(orjson.dumps(said))

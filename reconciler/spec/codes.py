@@ -101,7 +101,7 @@ class Code(StrEnum):
         "SPEC-040",
         "A URL is not https (http for loopback), or holds a user name, query or fragment.",
     )
-    UNUSED = "SPEC-041", "Warning: an embedded tenant does not use this key."
+    UNUSED = "SPEC-041", "Warning: a tenant of this kind does not use this key."
     FREEZE = "SPEC-042", "A freeze ends before it begins."
     UNKNOWN_LIST = "SPEC-043", "Warning: the Policy names a list that no spec declares."
     TOO_MANY = (
@@ -112,6 +112,11 @@ class Code(StrEnum):
         "SPEC-045",
         "A source's file has an address for a name, which would be told wherever it is named.",
     )
+    NO_PLACE = (
+        "SPEC-046",
+        "A list declares what its tenant's dialect has no place for; a warning if it is skipped.",
+    )
+    ACCESS_KEY = "SPEC-047", "A tenant of dialect dnc-groups has no access key."
 
 
 OF_FAULT: Final = MappingProxyType(
@@ -133,6 +138,7 @@ OF_FAULT: Final = MappingProxyType(
         "feed-age": Code.FEED_AGE,
         "tenant-address": Code.TENANT_ADDRESS,
         "tenant-credentials": Code.TENANT_CREDENTIALS,
+        "tenant-access-key": Code.ACCESS_KEY,
         "url": Code.URL,
     }
 )

@@ -31,7 +31,11 @@ def suppression_list(draft: Draft, *, repository: Path) -> model.ListSpec:
     """
     choices: Any = {
         key: draft.text("spec", key) or plain
-        for key, plain in (("duplicates", "longest"), ("invalid", "fail"))
+        for key, plain in (
+            ("duplicates", "longest"),
+            ("invalid", "fail"),
+            ("unsupported", "fail"),
+        )
     }
     defaults = _defaults(draft)
     return model.ListSpec(
@@ -65,7 +69,17 @@ def _settings(draft: Draft) -> model.Settings:
         name=draft.text("spec", "list", "name") or model.UNMANAGED,
         description=model.UNMANAGED if described is None else described,
         suppress_until=end,
+        scrubbed_skills=_skills(draft, "scrubbedSkills"),
+        contributing_skills=_skills(draft, "contributingSkills"),
     )
+
+
+def _skills(draft: Draft, key: str) -> tuple[model.Skill, ...] | model.Unmanaged:
+    """Return declared skills, each known by what is written: an id or a name."""
+    written = draft.value("spec", "list", key)
+    if not isinstance(written, list):
+        return model.UNMANAGED
+    return tuple(model.Skill(id=each, name=each) for each in written if isinstance(each, str))
 
 
 def _defaults(draft: Draft) -> model.Defaults:

@@ -44,6 +44,7 @@ def load(selection: model.Selection) -> model.Spec:
     problems |= set(together.clashes(drafts))
     if not any(file.problems for file in read):
         problems |= set(together.dangling(drafts))
+        problems |= set(together.without_place(drafts, made.tenants))
     found = tuple(sorted(problems))
     if any(problem.severity == "error" for problem in found):
         raise _invalid(found)

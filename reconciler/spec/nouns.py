@@ -14,19 +14,25 @@ from reconciler.spec.draft import Draft
 
 _NOWHERE: Final = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for a time that could not be read; its draft has a problem and is never used."""
+_GROUPS: Final = "dnc-groups"
+_ISSUER: Final = "https://cxone.niceincontact.com/auth/token"
+"""Where tokens of that dialect are issued, but for some regions."""
+_WAYS: Final = ("subdomain", "baseUrl", "tokenUrl", "credentials")
+"""What an embedded tenant has no use for."""
+_ACCESS_KEY: Final = ("accessKeyId", "accessKeySecret")
 
 
 def tenant(draft: Draft) -> model.Tenant:
     """Make a Tenant; one whose draft has errors is not to be used."""
     spec = _part(draft, "spec")
     embedded = spec.get("embedded") is True
-    if embedded:
-        _report_unused(draft)
-    base, token = ("", "") if embedded else _addresses(draft)
+    _report_unused(draft, embedded=embedded)
+    dialect = draft.text("spec", "dialect") or "lists"
+    base, token = ("", "") if embedded else _addresses(draft, dialect)
     return model.Tenant(
         name=draft.text("metadata", "name"),
         place=draft.place(),
-        dialect=draft.text("spec", "dialect") or "lists",
+        dialect=dialect,
         embedded=embedded,
         base_url=base,
         token_url=token,
@@ -75,16 +81,26 @@ def _part(draft: Draft, *path: str | int, empty: Any = MappingProxyType({})) -> 
     return value if isinstance(value, dict | list) else empty
 
 
-def _report_unused(draft: Draft) -> None:
-    """Warn of what looks as if an embedded tenant went somewhere."""
-    for key in ("subdomain", "baseUrl", "tokenUrl", "credentials"):
-        if draft.value("spec", key) is not None:
-            said = f"an embedded tenant does not use `{key}`"
-            draft.report(Code.UNUSED, said, "spec", key, warning=True)
+def _report_unused(draft: Draft, *, embedded: bool) -> None:
+    """Warn of what looks as if a tenant went somewhere else than it does."""
+    groups = draft.text("spec", "dialect") == _GROUPS
+    unused: list[tuple[str, ...]] = [(key,) for key in _WAYS]
+    who = "an embedded tenant"
+    if not embedded and groups:
+        who, unused = f"a tenant that speaks {_GROUPS}", [("subdomain",)]
+    elif not embedded:
+        who, unused = "a tenant that speaks lists", [("credentials", key) for key in _ACCESS_KEY]
+    for path in unused:
+        if draft.value("spec", *path) is not None:
+            said = f"{who} does not use `{path[-1]}`"
+            draft.report(Code.UNUSED, said, "spec", *path, warning=True)
 
 
-def _addresses(draft: Draft) -> tuple[str, str]:
-    """Return where the service is and where tokens are issued."""
+def _addresses(draft: Draft, dialect: str) -> tuple[str, str]:
+    """Return where the service is, empty where it is to be found, and where tokens are issued."""
+    if dialect == _GROUPS:
+        token = draft.text("spec", "tokenUrl").rstrip("/")
+        return draft.text("spec", "baseUrl").rstrip("/"), token or _ISSUER
     host = f"https://{draft.text('spec', 'subdomain')}.api.cxone.com"
     given = draft.text("spec", "baseUrl").rstrip("/")
     if given and not draft.text("spec", "subdomain"):
@@ -98,6 +114,8 @@ def _credentials(draft: Draft) -> model.Credentials:
     return model.Credentials(
         client_id=draft.text("spec", "credentials", "clientId"),
         client_secret=draft.text("spec", "credentials", "clientSecret"),
+        access_key_id=draft.text("spec", "credentials", "accessKeyId"),
+        access_key_secret=draft.text("spec", "credentials", "accessKeySecret"),
     )
 
 

@@ -1,11 +1,11 @@
-"""What documents declare together: names taken twice, and references that lead nowhere.
+"""What documents declare together: names taken twice, references that lead nowhere, misfits.
 
 It looks at drafts, not at nouns, so that a document with faults still counts by its name.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from reconciler import schema
+from reconciler import model, schema, times
 from reconciler.errors import Problem
 from reconciler.schema import named, nearest
 from reconciler.spec.codes import Code
@@ -91,3 +91,44 @@ def _unknown_lists(draft: Draft, known: Iterable[str]) -> Iterator[Problem]:
             message = f"no spec declares the list {named(name)}"
             place = draft.place("spec", "allowEmpty", index)
             yield Problem(place=place, code=Code.UNKNOWN_LIST, message=message, severity="warning")
+
+
+def without_place(
+    drafts: Iterable[Draft], tenants: Mapping[str, model.Tenant]
+) -> Iterator[Problem]:
+    """Yield what lists declare although the dialect of their tenant has no place for it."""
+    for draft in drafts:
+        tenant = tenants.get(draft.text("spec", "tenant"))
+        if draft.kind == "SuppressionList" and tenant:
+            yield from _settings_without_place(draft, tenant)
+            yield from _releases_without_place(draft, tenant)
+
+
+def _settings_without_place(draft: Draft, tenant: model.Tenant) -> Iterator[Problem]:
+    can = tenant.capabilities
+    declared = {
+        "suppressUntil": can.ends or draft.text("spec", "list", "suppressUntil") == times.NEVER,
+        **dict.fromkeys(model.SKILLS, can.skills),
+    }
+    for key, fits in declared.items():
+        if not fits and draft.value("spec", "list", key) is not None:
+            yield _misfit(draft, tenant, f"`{key}` of a list", "spec", "list", key)
+
+
+def _releases_without_place(draft: Draft, tenant: model.Tenant) -> Iterator[Problem]:
+    fields = {"email": "email", "phone": "phoneNumber"}
+    for path in draft.items("spec", "releases"):
+        for channel, key in fields.items():
+            if draft.text(*path, key) and channel not in tenant.capabilities.channels:
+                yield _misfit(draft, tenant, f"a release by `{key}`", *path, key)
+
+
+def _misfit(draft: Draft, tenant: model.Tenant, what: str, *path: str | int) -> Problem:
+    skip = "releases" in path and draft.text("spec", "unsupported") == "skip"
+    return Problem(
+        place=draft.place(*path),
+        code=Code.NO_PLACE,
+        message=f"the tenant {named(tenant.name)} speaks {tenant.dialect}, which has no place for "
+        f"{what}" + "; it does nothing" * skip,
+        severity="warning" if skip else "error",
+    )

@@ -188,8 +188,7 @@ def settings_done(done: Receipt, made: Plan | None) -> tuple[tuple[str, tuple[Ch
         (listed.key, action.changes)
         for listed in (made.lists if made else ())
         for action in listed.actions
-        if isinstance(action, UpdateList)
-        and (listed.key, ", ".join(change.field for change in action.changes)) in fields
+        if isinstance(action, UpdateList) and (listed.key, action.named) in fields
     )
 
 

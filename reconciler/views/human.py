@@ -259,6 +259,7 @@ def _declared(listed: ListPlan) -> Iterator[Text]:
         "invalid and set aside": counts.invalid,
         "with a time without an offset, taken as UTC": counts.naive,
         "beyond the list's own end": counts.past_list_end,
+        "left out, the dialect has no place for them": counts.unsupported,
     }
     odd = ", ".join(f"{count:,} {word}" for word, count in parts.items() if count)
     if odd:

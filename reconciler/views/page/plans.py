@@ -262,6 +262,7 @@ def _odd(listed: ListPlan) -> str:
         "invalid and set aside": counts.invalid,
         "with a time without an offset, taken as UTC": counts.naive,
         "beyond the list's own end": counts.past_list_end,
+        "left out, the dialect has no place for them": counts.unsupported,
     }
     odd = ", ".join(f"{count:,} {word}" for word, count in told.items() if count)
     return f"{plural(counts.read, 'identifier')} read: {odd}" if odd else ""

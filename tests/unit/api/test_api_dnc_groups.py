@@ -47,9 +47,9 @@ def groups(world: World) -> DncGroups:
     return DncGroups(world.exchange)
 
 
-def answered(status: int = 200, **document: Any) -> httpx.Response:
+def answered(**document: Any) -> httpx.Response:
     """Answer with a result set."""
-    return httpx.Response(status, json={"resultSet": document})
+    return httpx.Response(200, json={"resultSet": document})
 
 
 def group(**fields: Any) -> httpx.Response:
