@@ -26,6 +26,8 @@ __all__ = [
     "RELEASE_AHEAD",
     "RELEASE_SLACK",
     "SEVERITIES",
+    "SKILLS",
+    "SKILL_JOINT",
     "UNMANAGED",
     "Action",
     "Amend",
@@ -83,6 +85,7 @@ __all__ = [
     "Settings",
     "Severity",
     "Shorten",
+    "Skill",
     "Source",
     "Spec",
     "Status",
@@ -95,6 +98,7 @@ __all__ = [
     "Way",
     "Webhook",
     "WebhookResult",
+    "joined",
     "op_of",
 ]
 

@@ -29,6 +29,7 @@ from reconciler.model import (
     ObservedList,
     Op,
     Settings,
+    Skill,
     Status,
     Way,
 )
@@ -203,6 +204,10 @@ def _settings(said: Mapping[str, Any]) -> Settings:
     end = read["suppress_until"]
     if isinstance(end, str) and end is not UNMANAGED:
         read["suppress_until"] = parse_time(end)
+    for field in ("scrubbed_skills", "contributing_skills"):
+        skills = read.get(field, UNMANAGED)
+        if isinstance(skills, list):
+            read[field] = tuple(Skill(**each) for each in skills)
     return Settings(**read)
 
 

@@ -317,7 +317,13 @@ BERLIN = timezone(timedelta(hours=1))
         (table(3, "d", Op.AMEND), {"rows": 3, "digest": "d", "op": "amend"}),
         (
             Settings(name="US"),
-            {"name": "US", "description": "unmanaged", "suppress_until": "unmanaged"},
+            {
+                "name": "US",
+                "description": "unmanaged",
+                "suppress_until": "unmanaged",
+                "scrubbed_skills": "unmanaged",
+                "contributing_skills": "unmanaged",
+            },
         ),
     ],
     ids=repr,
@@ -363,6 +369,8 @@ HELD = {"rows": 1, "digest": "d", "op": "op"}
                     "name": "US",
                     "description": None,
                     "suppress_until": "2027-11-23T00:00:00Z",
+                    "scrubbed_skills": "unmanaged",
+                    "contributing_skills": "unmanaged",
                 },
             },
         ),

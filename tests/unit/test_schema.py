@@ -138,7 +138,13 @@ def test_every_rule_of_a_schema_has_a_code_and_a_message(kind: str) -> None:
             {"defaults": {"suppressUntil": "tomorrow"}},
             [("spec.defaults.suppressUntil", "time")],
         ),
-        ("Tenant", {"dialect": "dnc-groups"}, [("spec.dialect", "not-allowed")]),
+        ("Tenant", {"dialect": "dnc-group"}, [("spec.dialect", "not-allowed")]),
+        (
+            "Tenant",
+            {"dialect": "dnc-groups", "embedded": False},
+            [("spec", "tenant-credentials")],
+        ),
+        ("Tenant", {"dialect": "dnc-groups", "embedded": True}, []),
         (
             "Tenant",
             {"embedded": False},
@@ -226,8 +232,8 @@ def test_all_faults_are_told_at_once_in_the_order_of_the_list() -> None:
         ("SuppressionList", {"sources": [{}]}, "`path` is missing"),
         (
             "Tenant",
-            {"dialect": "dnc-groups"},
-            "found `dnc-groups`, expected lists (dnc-groups is not supported yet)",
+            {"dialect": "dnc-group"},
+            "found `dnc-group`, expected one of lists, dnc-groups; did you mean dnc-groups?",
         ),
         ("Tenant", {"embedded": "yes"}, "found `yes`, expected true or false"),
         ("Policy", {"maxReleases": {"count": -1}}, "found `-1`, expected at least 0"),

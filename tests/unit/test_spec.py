@@ -171,6 +171,16 @@ DEFECTS: tuple[tuple[Code, str, str], ...] = (
         "8:34",
     ),
     (
+        Code.ACCESS_KEY,
+        REMOTE + "  dialect: dnc-groups\n  credentials: {clientId: env:A, clientSecret: env:B}\n",
+        "6:3",
+    ),
+    (
+        Code.NO_PLACE,
+        LIST + "  list: {scrubbedSkills: [Sales]}\n",
+        "7:10",
+    ),
+    (
         Code.TENANT_ADDRESS,
         REMOTE + "  credentials: {clientId: env:A, clientSecret: env:B}\n",
         "4:1",

@@ -19,7 +19,7 @@ from reconciler.errors import (
     ServiceError,
     VersionConflictError,
 )
-from reconciler.model import DNC_GROUPS, Change, Settings
+from reconciler.model import DNC_GROUPS, Change, Settings, Skill
 
 GROUP = {
     "dncGroupId": 77,
@@ -30,6 +30,13 @@ GROUP = {
     "isRemoved": False,
     "lastUpdateTime": "2026-11-23T10:15:00.1234567Z",
 }
+HELD = Settings(
+    name="US",
+    description="all",
+    suppress_until=None,
+    scrubbed_skills=(),
+    contributing_skills=(),
+)
 RENAME = Change(field="name", old="US", new="USA")
 BASE = "/api/v2/dnc-groups"
 
@@ -75,6 +82,8 @@ def results(*errors: str, **more: Any) -> httpx.Response:
     return answered(errorCount=sum(map(bool, errors)), recordResults=rows, **more)
 
 
+NO_SKILLS = [httpx.Response(204)] * 2
+"""What is answered to the questions for a group's skills."""
 TWO = batch("+18012440005", "+442071838750")
 
 
@@ -99,14 +108,14 @@ def test_a_group_is_read_however_it_is_wrapped(
     world: World, groups: DncGroups, answer: httpx.Response
 ) -> None:
     """Its last change stands for a version, and it has no end of its own."""
-    world.service.steps = [answer]
+    world.service.steps = [answer, *NO_SKILLS]
 
     found = groups.get("77")
 
-    assert Settings(name="US", description="all", suppress_until=None) == found.settings
+    assert HELD == found.settings
     assert ("77", "suppression", 2) == (found.id, found.type, found.count)
     assert "2026-11-23T10:15:00.1234567Z" == found.version
-    assert [f"GET {BASE}/77"] == world.service.asked
+    assert f"GET {BASE}/77" == world.service.asked[0]
     assert "application/json" == world.service.seen[0].headers["accept"]
 
 
@@ -141,6 +150,7 @@ def test_a_group_is_found_by_its_exact_name(world: World, groups: DncGroups) -> 
     two = [GROUP, {**GROUP, "dncGroupId": 78}]
     world.service.steps = [
         answered(dncGroups=[*others, GROUP]),
+        *NO_SKILLS,
         httpx.Response(204),
         answered(dncGroups=two),
     ]
@@ -283,6 +293,7 @@ def test_a_group_is_made(world: World, groups: DncGroups) -> None:
     """With what the spec manages of it; one of that name is a refusal."""
     world.service.steps = [
         httpx.Response(201, json={"dncGroups": [GROUP]}),
+        *NO_SKILLS,
         httpx.Response(400, json={"error_description": "exists"}),
     ]
 
@@ -296,21 +307,103 @@ def test_a_group_is_made(world: World, groups: DncGroups) -> None:
 
 def test_a_group_is_renamed_in_the_query(world: World, groups: DncGroups) -> None:
     """Right before it one looks whether it is still as it was."""
-    world.service.steps = [group(), httpx.Response(204), group(dncGroupName="USA")]
+    world.service.steps = [group(), *NO_SKILLS, httpx.Response(204), group(dncGroupName="USA")]
+    world.service.steps += NO_SKILLS
 
     found = groups.update("77", [RENAME], version="")
 
     assert "USA" == found.settings.name
-    assert f"PUT {BASE}/77?dncGroupName=USA" == world.service.asked[1]
+    assert f"PUT {BASE}/77?dncGroupName=USA" == world.service.asked[3]
 
 
 def test_a_group_that_somebody_renamed_is_left_alone(world: World, groups: DncGroups) -> None:
     """Nothing is written; where it has the wanted name already, nothing has to be."""
-    world.service.steps = [group(dncGroupName="other"), group(dncGroupName="USA")]
-    world.service.steps += [group(dncGroupName="USA")]
+    world.service.steps = [group(dncGroupName="other"), *NO_SKILLS]
+    world.service.steps += [group(dncGroupName="USA"), *NO_SKILLS]
 
     with pytest.raises(VersionConflictError, match="somebody else"):
         groups.update("77", [RENAME], version="")
 
     assert "USA" == groups.update("77", [RENAME], version="").settings.name
     assert {"GET"} == {each.partition(" ")[0] for each in world.service.asked}
+
+
+def skills(*ids: int, key: str = "scrubbedSkills", name: str = "Sales {}") -> httpx.Response:
+    """Answer with skills."""
+    return answered(**{key: [{"skillId": each, "skillName": name.format(each)} for each in ids]})
+
+
+def test_the_skills_of_a_group_are_read_to_their_end(world: World, groups: DncGroups) -> None:
+    """Page by page, whatever the service calls them; a page that tells nothing new is the last."""
+    pages = [skills(12, 5), skills(7, key="other"), skills(7), httpx.Response(204)]
+    world.service.steps = [group(), *pages]
+
+    found = groups.get("77").settings
+
+    assert found.scrubbed_skills == tuple(
+        Skill(id=each, name=f"Sales {each}") for each in ("12", "5", "7")
+    )
+    assert () == found.contributing_skills
+
+
+def test_skills_are_given_and_taken_by_the_ids_of_their_names(
+    world: World, groups: DncGroups
+) -> None:
+    """Those that come first, so that no call slips through between."""
+    change = Change(field="scrubbedSkills", old="5", new="Sales 7")
+    held = [group(), skills(5), httpx.Response(204), httpx.Response(204)]
+    world.service.steps = [
+        *held,
+        skills(5, 7),
+        httpx.Response(204),
+        *[httpx.Response(200)] * 2,
+        *held,
+    ]
+
+    groups.update("77", [change], version="")
+
+    assert [f"POST {BASE}/77/scrubbed-skills/7", f"DELETE {BASE}/77/scrubbed-skills/5"] == [
+        each for each in world.service.asked if "GET" not in each
+    ]
+
+
+@pytest.mark.parametrize(
+    ("known", "said"), [(skills(8), "no skills"), (skills(8, 9, name="Sales 7"), "2")]
+)
+def test_a_skill_that_nobody_or_two_are_called_changes_nothing(
+    world: World, groups: DncGroups, known: httpx.Response, said: str
+) -> None:
+    """Nobody guesses which one is meant."""
+    change = Change(field="scrubbedSkills", old=None, new="Sales 7")
+    world.service.steps = [group(), *NO_SKILLS, known, httpx.Response(204)]
+
+    with pytest.raises(NotFoundError, match=said):
+        groups.update("77", [change], version="")
+
+    assert {"GET"} == {each.partition(" ")[0] for each in world.service.asked}
+
+
+@pytest.mark.parametrize(("status", "error"), [(409, InactiveError), (400, RequestRefusedError)])
+def test_a_skill_that_is_refused_is_told(
+    world: World, groups: DncGroups, status: int, error: type[Exception]
+) -> None:
+    """An inactive group takes none, and some skills are not to be had."""
+    change = Change(field="contributingSkills", old=None, new="5")
+    known = [skills(5), httpx.Response(204)]
+    world.service.steps = [group(), *NO_SKILLS, *known, httpx.Response(status)]
+
+    with pytest.raises(error, match="group 77"):
+        groups.update("77", [change], version="")
+
+
+def test_records_of_all_groups_count_against_the_capacity(world: World, groups: DncGroups) -> None:
+    """Those that are removed do not; one that does not say makes the sum unknown."""
+    gone = {**GROUP, "isRemoved": True}
+    world.service.steps = [
+        answered(dncGroups=[GROUP, GROUP, gone]),
+        answered(dncGroups=[{**GROUP, "validRecords": None}]),
+    ]
+
+    assert 4 == groups.occupied()
+    with pytest.raises(ServiceError, match="how many records"):
+        groups.occupied()
