@@ -1,4 +1,4 @@
-"""The service's dialect ``lists`` over WSGI: tokens, lists, contacts, errors in JSON.
+"""The service over WSGI: dialect ``lists`` here, the other one beside it, on one file.
 
 It keeps the rules that its callers depend on and adds none of their knowledge: it must never
 import ``reconciler.api``, so that one misreading cannot stand on both sides.
@@ -20,7 +20,7 @@ from wsgiref.types import WSGIApplication
 import falcon
 
 from reconciler.errors import NotFoundError
-from reconciler.sandbox import data, others, rules, wire
+from reconciler.sandbox import access, data, groups, others, rules, wire
 from reconciler.sandbox.faults import REJECTS, Fault, inject
 from reconciler.sandbox.wire import Clock
 
@@ -29,9 +29,10 @@ LISTS_PATH: Final = "/api/v2/lists"
 MAX_PAGE: Final = 10_000
 TOKEN_LIFETIME: Final = 3_600
 
-_FORM: Final = "application/x-www-form-urlencoded"
+_OPEN: Final = frozenset((TOKEN_PATH, access.TOKEN_PATH, access.CONFIGURATION_PATH))
+"""What is answered without a token."""
 _LARGEST_SKIP: Final = 2**53
-_LIST_ID: Final = re.compile(rf"{LISTS_PATH}/([^/]+)(/.*)?")
+_LIST_ID: Final = re.compile(rf"(?:{LISTS_PATH}|{groups.GROUPS_PATH})/([^/]+)(/.*)?")
 
 
 def utc_now() -> datetime:
@@ -47,7 +48,7 @@ def app(
     max_page: int = MAX_PAGE,
     token_lifetime: int = TOKEN_LIFETIME,
 ) -> WSGIApplication:
-    """Return the sandbox as a WSGI app, ``/oauth/token`` and ``/api/v2`` on one host.
+    """Return the sandbox as a WSGI app, both dialects on one host.
 
     Every answer carries a ``Date`` by ``now``. A fault that breaks a connection leaves the app as
     ``ConnectionResetError``, also in the middle of a body.
@@ -63,25 +64,17 @@ def app(
         SettingError: the file cannot be used.
     """
     data.prepare(database)
-    service = _Rooms(database, now, max_page, token_lifetime)
+    service = wire.Rooms(database, now, max_page, token_lifetime)
     made = falcon.App(middleware=[_Admission(service)])
     made.set_error_serializer(wire.describe)
     made.add_error_handler(rules.RuleError, wire.refuse)
+    access.add_routes(made, service)
+    groups.add_routes(made, service)
     made.add_route(TOKEN_PATH, _Tokens(service))
     made.add_route(LISTS_PATH, _Lists(service))
     made.add_route(f"{LISTS_PATH}/{{list_id}}", _OneList(service))
     made.add_route(f"{LISTS_PATH}/{{list_id}}/contacts", _Contacts(service))
     return wire.dated(inject(made, faults, bump=_bump(database), now=now), now)
-
-
-@dataclass(frozen=True, slots=True)
-class _Rooms:
-    """What every part of the app needs to know."""
-
-    database: Path
-    now: Clock
-    max_page: int
-    token_lifetime: int
 
 
 # ---------------------------------------------------------------- who may ask
@@ -91,10 +84,10 @@ class _Rooms:
 class _Admission:
     """Lets nobody past the token endpoint without a token."""
 
-    service: _Rooms
+    service: wire.Rooms
 
     def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
-        if req.path == TOKEN_PATH:
+        if req.path in _OPEN:
             return
         kind, _, token = (req.auth or "").partition(" ")
         with data.reading(self.service.database) as connection:
@@ -110,10 +103,10 @@ class _Admission:
 
 @dataclass(frozen=True, slots=True)
 class _Tokens:
-    service: _Rooms
+    service: wire.Rooms
 
     def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        form = urllib.parse.parse_qs(wire.read_body(req, _FORM).decode("utf-8", "replace"))
+        form = urllib.parse.parse_qs(wire.read_body(req, wire.FORM).decode("utf-8", "replace"))
         grant, client, secret = (
             form.get(name, [""])[0] for name in ("grant_type", "client_id", "client_secret")
         )
@@ -146,7 +139,7 @@ def _deny(resp: falcon.Response, code: HTTPStatus, error: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Lists:
-    service: _Rooms
+    service: wire.Rooms
 
     def on_get(self, req: falcon.Request, resp: falcon.Response) -> None:
         with data.reading(self.service.database) as connection:
@@ -172,7 +165,7 @@ class _Lists:
 
 @dataclass(frozen=True, slots=True)
 class _OneList:
-    service: _Rooms
+    service: wire.Rooms
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, list_id: str) -> None:
         with data.reading(self.service.database) as connection:
@@ -205,7 +198,7 @@ class _OneList:
 
 @dataclass(frozen=True, slots=True)
 class _Contacts:
-    service: _Rooms
+    service: wire.Rooms
 
     def on_get(self, req: falcon.Request, resp: falcon.Response, list_id: str) -> None:
         skip = req.get_param_as_int("skip", min_value=0, max_value=_LARGEST_SKIP, default=0)
@@ -296,6 +289,8 @@ def _bump(database: Path) -> Callable[[str, str], None]:
             return
         with suppress(NotFoundError):
             match what:
+                case "contact" if path.startswith(groups.GROUPS_PATH):
+                    somebody.add(match[1], phone=f"+1312555{secrets.randbelow(10_000):04}")
                 case "contact":
                     mark = secrets.token_hex(4)
                     somebody.add(match[1], email=f"stranger-{mark}@example.com")

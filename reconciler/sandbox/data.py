@@ -20,20 +20,27 @@ __all__ = [
     "StoredList",
     "admit",
     "change_list",
+    "expire",
     "get_list",
     "identity",
     "insert_list",
     "lists_named",
     "page",
+    "phones",
     "prepare",
     "reading",
     "remove",
     "save_token",
+    "set_skill",
+    "skills",
+    "suppressing",
+    "switch",
     "upsert",
     "writing",
 ]
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+_KNOWN: Final = (0, 1, _FORMAT)
 _PATIENCE: Final = 30.0
 """Seconds to wait for another writer."""
 
@@ -50,12 +57,20 @@ _SCHEMA: Final = (
     "CREATE UNIQUE INDEX contact_phones ON contacts (list, phone_key)",
     "CREATE INDEX contacts_in_order ON contacts (list, number)",
     "CREATE TABLE tokens (digest TEXT PRIMARY KEY, expires REAL NOT NULL)",
+)
+_SINCE_2: Final = (
+    "ALTER TABLE lists ADD COLUMN active INTEGER NOT NULL DEFAULT 1",
+    "ALTER TABLE lists ADD COLUMN removed INTEGER NOT NULL DEFAULT 0",
+    """CREATE TABLE skills (
+        list INTEGER NOT NULL REFERENCES lists, kind TEXT NOT NULL, skill INTEGER NOT NULL,
+        PRIMARY KEY (list, kind, skill))""",
     f"PRAGMA user_version = {_FORMAT}",
 )
+"""What files of format 1 lack."""
 
 _LIST: Final = (
-    "SELECT number, id, name, description, list_type, suppress_until, contact_count, version"
-    " FROM lists "
+    "SELECT number, id, name, description, list_type, suppress_until, contact_count, version,"
+    " active, removed FROM lists "
 )
 _INSERT_LIST: Final = (
     "INSERT INTO lists (id, name, description, list_type, suppress_until) VALUES (?, ?, ?, ?, ?)"
@@ -73,6 +88,12 @@ _MATCHES: Final = """
     SELECT batch.row, contacts.number, contacts.version FROM batch
     CROSS JOIN contacts ON contacts.list = :list AND contacts.phone_key = batch.phone_key
     ORDER BY 1, 2"""
+_PHONES: Final = (
+    "FROM contacts WHERE list = ? AND phone_key IS NOT NULL"
+    " AND (suppress_until IS NULL OR substr(suppress_until, 1, 19) > ?)"
+)
+_SECONDS: Final = 19
+"""Characters of a time up to its seconds; by these, times compare as they follow."""
 _INSERT_CONTACT: Final = (
     "INSERT INTO contacts (number, list, email, email_key, phone, phone_key, reason,"
     " suppress_until, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -101,6 +122,8 @@ class StoredList(NamedTuple):
     suppress_until: str | None
     contact_count: int
     version: int
+    active: int
+    removed: int
 
     @property
     def etag(self) -> str:
@@ -151,14 +174,14 @@ def prepare(database: Path) -> None:
         with closing(_connect(database)) as connection:
             connection.execute("BEGIN IMMEDIATE")
             found = connection.execute("PRAGMA user_version").fetchone()[0]
-            if not found:
-                for statement in _SCHEMA:
-                    connection.execute(statement)
+            missing = (*(() if found else _SCHEMA), *(() if found == _FORMAT else _SINCE_2))
+            for statement in missing if found in _KNOWN else ():
+                connection.execute(statement)
             connection.execute("COMMIT")
             connection.execute("PRAGMA journal_mode = WAL")
     except (OSError, sqlite3.Error) as error:
         raise SettingError(f"the sandbox cannot keep its data in {database}: {error}") from error
-    if found not in (0, _FORMAT):
+    if found not in _KNOWN:
         raise SettingError(
             f"{database} has format {found}; this sandbox reads {_FORMAT}",
             hint="Name another file, or delete this one: a sandbox holds nothing of value.",
@@ -301,6 +324,65 @@ def remove(connection: sqlite3.Connection, stored: StoredList, key: str) -> bool
     gone = connection.execute(_REMOVE, {"list": stored.number, "key": key}).rowcount
     connection.execute(_MOVE, [-gone, stored.number])
     return gone > 0
+
+
+def phones(
+    connection: sqlite3.Connection, stored: StoredList, *, since: str, skip: int, top: int
+) -> list[tuple[int, str, str | None]]:
+    """Return number, phone and end of contacts with a phone that had not ended by then."""
+    query = f"SELECT number, phone, suppress_until {_PHONES} ORDER BY number LIMIT ? OFFSET ?"
+    return connection.execute(query, [stored.number, since[:_SECONDS], top, skip]).fetchall()
+
+
+def suppressing(connection: sqlite3.Connection, stored: StoredList, *, now: str) -> int:
+    """Count the contacts with a phone that have not ended."""
+    query = f"SELECT count(*) {_PHONES}"
+    count: int = connection.execute(query, [stored.number, now[:_SECONDS]]).fetchone()[0]
+    return count
+
+
+def expire(connection: sqlite3.Connection, stored: StoredList, key: str, *, now: str) -> bool:
+    """End the contact of this phone now, unless it has ended; return whether there is one."""
+    known = connection.execute(
+        "SELECT 1 FROM contacts WHERE list = ? AND phone_key = ?", [stored.number, key]
+    ).fetchone()
+    connection.execute(
+        "UPDATE contacts SET suppress_until = :now WHERE list = :list AND phone_key = :key"
+        " AND (suppress_until IS NULL OR substr(suppress_until, 1, 19) > substr(:now, 1, 19))",
+        {"list": stored.number, "key": key, "now": now},
+    )
+    connection.execute(_MOVE, [0, stored.number])
+    return known is not None
+
+
+def switch(
+    connection: sqlite3.Connection, stored: StoredList, *, active: bool, removed: bool
+) -> None:
+    """Switch a list on or off, or withdraw it."""
+    connection.execute(
+        "UPDATE lists SET active = ?, removed = ? WHERE number = ?",
+        [active, removed, stored.number],
+    )
+    connection.execute(_MOVE, [0, stored.number])
+
+
+def skills(connection: sqlite3.Connection, stored: StoredList, kind: str) -> list[int]:
+    """Return the skills of one kind that a list works for, in order."""
+    query = "SELECT skill FROM skills WHERE list = ? AND kind = ? ORDER BY skill"
+    return [skill for (skill,) in connection.execute(query, [stored.number, kind])]
+
+
+def set_skill(
+    connection: sqlite3.Connection, stored: StoredList, kind: str, skill: int, *, works: bool
+) -> None:
+    """Let a list work for a skill, or no longer."""
+    statement = (
+        "INSERT OR IGNORE INTO skills VALUES (?, ?, ?)"
+        if works
+        else "DELETE FROM skills WHERE list = ? AND kind = ? AND skill = ?"
+    )
+    connection.execute(statement, [stored.number, kind, skill])
+    connection.execute(_MOVE, [0, stored.number])
 
 
 def _matches(

@@ -23,7 +23,7 @@ import orjson
 
 from reconciler.errors import UsageError
 
-__all__ = ["GRAMMAR", "REJECTS", "Fault", "inject", "parse"]
+__all__ = ["GRAMMAR", "QUIRKS", "REJECTS", "Fault", "inject", "parse"]
 
 GRAMMAR: Final = """KIND[:ARG][;OPTION=VALUE]@[METHOD ]PATH[#N|#N+]
 
@@ -43,12 +43,22 @@ without either it is every one.
   reject:CODE     complain of rows that are valid; ;ending=TEXT only of those whose identifier
                   ends so
 
+  Of do-not-call groups alone:
+  repeat          the page begins at the first record, whatever skip asks for
+  clamp:N         the page holds N records at most
+  pagetotal       the page's size is told as the total
+  othername       the records stand under dncGroupRecords
+  bare            what became of each record is told without resultSet
+  inactive        the group is switched off
+
 Examples:
   status:503@POST /api/v2/lists/*/contacts#2
   status:429;retry-after=2@/api/v2/**#3+
   bump@GET contacts#2
 """
 
+QUIRKS: Final = "reconciler.sandbox.quirks"
+"""The environ key under which an app finds how it is odd at a request: arguments by kind."""
 REJECTS: Final = "reconciler.sandbox.rejects"
 """The environ key under which an app finds the ``reject`` faults of a request."""
 
@@ -60,13 +70,15 @@ _TEXT: Final = re.compile(
     r"@((?P<method>[A-Z]+)\s+)?(?P<path>[^\s#]+)(#(?P<nth>[1-9][0-9]{0,8})(?P<onwards>\+)?)?",
     re.DOTALL,
 )
+_QUIRKS: Final = ("repeat", "clamp", "pagetotal", "othername", "bare", "inactive")
 _OPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "status": frozenset(("retry-after", "retry-date")),
     "reject": frozenset(("ending",)),
+    **dict.fromkeys(_QUIRKS, frozenset()),
     **dict.fromkeys(("html", "reset", "lost", "truncate", "slow", "bump"), frozenset()),
 }
 _BUMPS: Final = ("touch", "contact", "name", "description")
-_FIRST: Final = ("slow", "bump", "reject")
+_FIRST: Final = ("slow", "bump", "reject", *_QUIRKS)
 """Kinds after which the request goes on; the others end it."""
 _LONGEST: Final = 600.0
 _PAGE: Final = b"<!doctype html><title>Maintenance</title><p>We will be back soon.</p>\n"
@@ -136,16 +148,20 @@ def _bad_argument(kind: str, argument: str) -> str:
     """Return what was expected of an argument, empty where it is fine."""
     match kind:
         case "status" if not re.fullmatch(r"[45][0-9][0-9]", argument):
-            return "status needs a code from 400 to 599, such as status:503"
+            expected = "status needs a code from 400 to 599, such as status:503"
         case "slow" if not _is_seconds(argument):
-            return f"slow needs seconds up to {_LONGEST:.0f}, such as slow:0.5"
+            expected = f"slow needs seconds up to {_LONGEST:.0f}, such as slow:0.5"
         case "bump" if argument and argument not in _BUMPS:
-            return f"bump takes one of {', '.join(_BUMPS)}"
+            expected = f"bump takes one of {', '.join(_BUMPS)}"
         case "reject" if not re.fullmatch(r"\w+", argument):
-            return "reject needs a code, such as reject:CARRIER_BLOCKED"
-        case "html" | "reset" | "lost" | "truncate" if argument:
-            return f"{kind} takes no argument"
-    return ""
+            expected = "reject needs a code, such as reject:CARRIER_BLOCKED"
+        case "clamp" if not re.fullmatch(r"[1-9][0-9]{0,5}", argument):
+            expected = "clamp needs a number of records, such as clamp:100"
+        case "status" | "slow" | "bump" | "reject" | "clamp":
+            expected = ""
+        case _:
+            expected = f"{kind} takes no argument" if argument else ""
+    return expected
 
 
 def _bad_option(options: Mapping[str, str]) -> str:
@@ -213,6 +229,8 @@ def inject(
                     bump(path, each.argument or "touch")
                 case "reject":
                     environ[REJECTS] = (*environ.get(REJECTS, ()), each)
+                case quirk if quirk in _QUIRKS:
+                    environ[QUIRKS] = {**environ.get(QUIRKS, {}), quirk: each.argument}
                 case _:
                     return _end(each, app, environ, start_response, now=now)
         return app(environ, start_response)

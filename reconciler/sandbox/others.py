@@ -122,6 +122,26 @@ class Stranger:
         with self._at(list_id) as (connection, stored):
             data.change_list(connection, stored, {})
 
+    def activate(self, list_id: str) -> None:
+        """Switch a group on."""
+        with self._at(list_id) as (connection, stored):
+            data.switch(connection, stored, active=True, removed=bool(stored.removed))
+
+    def deactivate(self, list_id: str) -> None:
+        """Switch a group off: it suppresses nobody and takes nothing."""
+        with self._at(list_id) as (connection, stored):
+            data.switch(connection, stored, active=False, removed=bool(stored.removed))
+
+    def withdraw(self, list_id: str) -> None:
+        """Let a group be removed; it is still shown, as such."""
+        with self._at(list_id) as (connection, stored):
+            data.switch(connection, stored, active=bool(stored.active), removed=True)
+
+    def scrub(self, list_id: str, skill: int, *, works: bool = True) -> None:
+        """Let a group keep back the calls of a skill, or no longer."""
+        with self._at(list_id) as (connection, stored):
+            data.set_skill(connection, stored, "scrubbed", skill, works=works)
+
     @contextmanager
     def _at(self, list_id: str) -> Iterator[tuple[sqlite3.Connection, data.StoredList]]:
         with data.writing(self.database) as connection:

@@ -5,9 +5,11 @@ Every error is JSON, whatever the caller accepts. Nothing here knows a list or a
 
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -19,7 +21,19 @@ from reconciler.sandbox.rules import RuleError
 Clock: TypeAlias = Callable[[], datetime]
 """Returns the time, aware."""
 
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """What every part of the app needs to know."""
+
+    database: Path
+    now: Clock
+    max_page: int
+    token_lifetime: int
+
+
 _LARGEST_BODY: Final = 32 * 2**20
+FORM: Final = "application/x-www-form-urlencoded"
 _GZIP: Final = 16 + zlib.MAX_WBITS
 
 

@@ -73,7 +73,7 @@ def test_a_fault_is_read_with_its_argument_and_options() -> None:
         ("reset@", "expected KIND"),
         ("reset@get /a", "expected KIND"),
         ("reset@/a#0", "expected KIND"),
-        ("explode@/a", "expected one of bump"),
+        ("explode@/a", "expected one of bare"),
         ("reset:now@/a", "takes no argument"),
         ("status@/a", "status needs a code"),
         ("status:200@/a", "status needs a code"),
