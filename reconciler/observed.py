@@ -182,6 +182,7 @@ def _absent(wanted: DesiredList, look: Look) -> ObservedList:
         table=table,
         size=0,
         gap=_gap(wanted, table, look, window_end=look.as_of + _WINDOW),
+        occupied=look.occupied(wanted.tenant.name),
         known_id=look.known.get(wanted.spec.name),
         ledger_doubt=look.ledger_doubt,
     )

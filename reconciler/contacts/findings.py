@@ -139,7 +139,7 @@ def of_channels(
             Problem(
                 place=_place(spec, source, line),
                 code="SPEC-127",
-                message=f"an {channel} has no place at the service of tenant {spec.tenant}",
+                message=f"an address of channel {channel} has no place at the service of tenant {spec.tenant}",
             )
             for channel, source, line in shown
         ),
@@ -147,9 +147,10 @@ def of_channels(
 
 
 def _unspoken(spec: ListSpec, count: int) -> str:
+    few = "1 contact has" if count == 1 else f"{count:,} contacts have"
     return (
-        f"{count:,} contacts have no place at the service of tenant {spec.tenant}, whose dialect "
-        "knows no such addresses"
+        f"{few} no place at the service of tenant {spec.tenant}, whose dialect knows no such "
+        "addresses"
     )
 
 

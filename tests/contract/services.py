@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
@@ -22,7 +23,14 @@ from reconciler.api.connect import connect
 from reconciler.api.port import BATCH, Page, Reader, Writer
 from reconciler.errors import Place
 from reconciler.metrics import Meter
-from reconciler.model import Credentials, Limits, Settings, Tenant
+from reconciler.model import (
+    CAPABILITIES,
+    Capabilities,
+    Credentials,
+    Limits,
+    Settings,
+    Tenant,
+)
 
 Trouble: TypeAlias = Literal[
     "none",
@@ -39,21 +47,27 @@ Trouble: TypeAlias = Literal[
 BadRow: TypeAlias = Literal["named", "unnamed", "whole batch refused"]
 
 SMALL_PAGE = 7
+LISTED, GROUPED = "/api/v2/lists", "/inContactAPI/services/v34.0/dnc-groups"
 UNWELCOME = "+12025550107"
 """The contact of that trouble."""
 _FAULTS: dict[Trouble, tuple[str, ...]] = {
     "none": (),
-    "the token is dropped": ("status:401@GET /api/v2/lists/*#1",),
-    "no token is welcome": ("status:401@GET /api/v2/lists/*",),
-    "it says no": ("status:403@GET /api/v2/lists/*",),
-    "it is busy": ("status:429;retry-date=1@GET /api/v2/lists/*#1",),
-    "it is down for a moment": ("status:503@GET /api/v2/lists/*#1",),
-    "a batch is answered with half a body": ("truncate@POST /api/v2/lists/*/contacts#1",),
-    "a new list is answered with a 502": ("status:502@POST /api/v2/lists#1",),
-    "a stranger comes between two pages": ("bump:contact@GET /api/v2/lists/*/contacts#2",),
+    "the token is dropped": ("status:401@GET {all}/*#1",),
+    "no token is welcome": ("status:401@GET {all}/*",),
+    "it says no": ("status:403@GET {all}/*",),
+    "it is busy": ("status:429;retry-date=1@GET {all}/*#1",),
+    "it is down for a moment": ("status:503@GET {all}/*#1",),
+    "a batch is answered with half a body": ("truncate@POST {all}/*/{contacts}#1",),
+    "a new list is answered with a 502": ("status:502@POST {all}#1",),
+    "a stranger comes between two pages": ("bump:contact@GET {all}/*/{contacts}#2",),
     "one contact is not welcome": (
-        f"reject:NOT_A_LINE;ending={UNWELCOME[-7:]}@POST /api/v2/lists/*/contacts",
+        f"reject:NOT_A_LINE;ending={UNWELCOME[-7:]}@POST {{all}}/*/{{contacts}}",
     ),
+}
+"""In the sandbox's words, wherever a dialect has its lists and contacts."""
+_PLACES: dict[str, dict[str, str]] = {
+    "lists": {"all": LISTED, "contacts": "contacts"},
+    "dnc-groups": {"all": GROUPED, "contacts": "records"},
 }
 _TENANT = Tenant(
     name="tried",
@@ -68,14 +82,25 @@ _TENANT = Tenant(
 _REACHED = replace(
     _TENANT,
     embedded=False,
-    credentials=Credentials(client_id="env:TRIED_ID", client_secret="env:TRIED_SECRET"),
+    credentials=Credentials(
+        client_id="env:TRIED_ID",
+        client_secret="env:TRIED_SECRET",
+        access_key_id="env:TRIED_KEY_ID",
+        access_key_secret="env:TRIED_KEY_SECRET",
+    ),
 )
-CLIENT = {"TRIED_ID": "stranger-id", "TRIED_SECRET": "stranger-secret"}
+CLIENT = {
+    "TRIED_ID": "stranger-id",
+    "TRIED_SECRET": "stranger-secret",
+    "TRIED_KEY_ID": "stranger-key-id",
+    "TRIED_KEY_SECRET": "stranger-key-secret",
+}
 """What the environment must hold while a service is met."""
 
 
 END = datetime(2031, 5, 6, 7, 8, 9, tzinfo=UTC)
 SETTINGS = Settings(name="Kept list", description="Kept by a spec", suppress_until=END)
+GROUP_SETTINGS = replace(SETTINGS, suppress_until=None, scrubbed_skills=(), contributing_skills=())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,34 +110,78 @@ class Met:
     writer: Writer
     meter: Meter
     touch: Callable[[str], None]
-    """A stranger changes the list's ETag."""
+    """A stranger changes what a change of the list's name is guarded by."""
     add: Callable[[str, str, str], object]
     """A stranger puts one contact on a list: its id, an email, a phone."""
     take: Callable[[str, str], object]
     """A stranger takes one contact off a list: its id, an identifier as the service spells it."""
     bad_row: BadRow
     spell: Callable[[str], str] = str
+    dialect: str = "lists"
+    needed: tuple[str, ...] = ("lists:read", "lists:write", "lists:contacts:read")
+    """What the credentials must allow, as one is told who lacks it."""
+    one_of_a_name: bool = False
+    """Whether a second list of one name is refused."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the dialect can do."""
+        return CAPABILITIES[self.dialect]
+
+    @property
+    def settings(self) -> Settings:
+        """The settings of a list that is to be made, each of a kind the dialect has."""
+        return SETTINGS if self.capabilities.ends else GROUP_SETTINGS
+
+    def who(self, number: int) -> str:
+        """Return an address of a kind the dialect has; an email, if it can."""
+        if "email" in self.capabilities.channels:
+            return f"user{number}@example.com"
+        return f"+1312555{number:04}"
+
+    def kept(self, reason: str, version: int) -> tuple[str | None, int | None]:
+        """Return what comes back of a contact's reason and version."""
+        return (reason, version) if self.capabilities.reasons else (None, None)
 
 
 Service: TypeAlias = Callable[[Path, Trouble], AbstractContextManager[Met]]
 
 
 @contextmanager
-def sandbox_embedded(folder: Path, trouble: Trouble) -> Iterator[Met]:
-    """Meet the sandbox without a socket."""
+def sandbox_embedded(
+    folder: Path, trouble: Trouble, *, dialect: str = "lists", odd: tuple[str, ...] = ()
+) -> Iterator[Met]:
+    """Meet the sandbox without a socket, in one of its dialects, perhaps an odd one."""
     database = folder / "sandbox.db"
-    faults = [sandbox.parse(text) for text in _FAULTS[trouble]]
-    made = sandbox.app(database, faults=faults, max_page=SMALL_PAGE)
+    made = sandbox.app(database, faults=_faults(trouble, dialect, odd), max_page=SMALL_PAGE)
     meter = Meter()
-    with connect(_TENANT, app=made, meter=meter, on_wait=_unheard) as writer:
-        yield _met_sandbox(writer, meter, database)
+    tenant = replace(_TENANT, dialect=dialect)
+    with connect(tenant, app=made, meter=meter, on_wait=_unheard) as writer:
+        yield _met_sandbox(writer, meter, database, dialect)
+
+
+def _faults(trouble: Trouble, dialect: str, odd: tuple[str, ...] = ()) -> list[sandbox.Fault]:
+    texts = (*_FAULTS[trouble], *odd)
+    return [sandbox.parse(text.format(**_PLACES[dialect])) for text in texts]
+
+
+@contextmanager
+def sandbox_found(folder: Path, trouble: Trouble) -> Iterator[Met]:
+    """Meet the sandbox's groups as its own command serves them, found by its configuration."""
+    database = folder / "sandbox.db"
+    meter = Meter()
+    faults = _faults(trouble, "dnc-groups")
+    with sandbox.serving(database, faults=faults, max_page=SMALL_PAGE) as url:
+        tenant = replace(_REACHED, dialect="dnc-groups", base_url="", token_url=f"{url}/auth/token")
+        with connect(tenant, app=None, meter=meter, on_wait=_unheard) as writer:
+            yield _met_sandbox(writer, meter, database, "dnc-groups")
 
 
 @contextmanager
 def sandbox_on_a_socket(folder: Path, trouble: Trouble, *, compress: bool = False) -> Iterator[Met]:
     """Meet the sandbox as its own command serves it; larger bodies may go out compressed."""
     database = folder / "sandbox.db"
-    faults = [sandbox.parse(text) for text in _FAULTS[trouble]]
+    faults = _faults(trouble, "lists")
     meter = Meter()
     with sandbox.serving(database, faults=faults, max_page=SMALL_PAGE) as url:
         tenant = replace(
@@ -122,11 +191,23 @@ def sandbox_on_a_socket(folder: Path, trouble: Trouble, *, compress: bool = Fals
             compress_requests=compress,
         )
         with connect(tenant, app=None, meter=meter, on_wait=_unheard) as writer:
-            yield _met_sandbox(writer, meter, database)
+            yield _met_sandbox(writer, meter, database, "lists")
 
 
-def _met_sandbox(writer: Writer, meter: Meter, database: Path) -> Met:
+def _met_sandbox(writer: Writer, meter: Meter, database: Path, dialect: str) -> Met:
     other = sandbox.stranger(database)
+    if dialect == "dnc-groups":
+        return Met(
+            writer=writer,
+            meter=meter,
+            touch=lambda list_id: other.set(list_id, "name", "Named by another"),
+            add=lambda list_id, _email, phone: other.add(list_id, phone=phone),
+            take=other.remove,
+            bad_row="named",
+            dialect=dialect,
+            needed=("role",),
+            one_of_a_name=True,
+        )
     return Met(
         writer=writer,
         meter=meter,
@@ -204,6 +285,18 @@ def _unheard(_text: str) -> None:
 SERVICES: dict[str, Service] = {
     "sandbox embedded": sandbox_embedded,
     "sandbox on a socket": sandbox_on_a_socket,
+    "groups embedded": partial(sandbox_embedded, dialect="dnc-groups"),
+    "groups found": sandbox_found,
+    "odd groups": partial(
+        sandbox_embedded,
+        dialect="dnc-groups",
+        odd=(
+            "clamp:3@GET {all}/*/records",
+            "pagetotal@GET {all}/*/records",
+            "othername@GET {all}/*/records",
+            "bare@{all}/*/records",
+        ),
+    ),
     "stranger": a_stranger(Manners(page=SMALL_PAGE), "named"),
     "stranger refusing whole batches": a_stranger(
         Manners(page=1000, bad_row="whole", conflict=409, accepted=201, token_life=3600),
@@ -216,6 +309,10 @@ SERVICES: dict[str, Service] = {
         Manners(complaint="index", spell=spellings.punctuated, token_life=31), "named"
     ),
 }
+
+
+LISTED_SERVICES = [name for name in SERVICES if "groups" not in name]
+"""Those of the dialect with ends of lists, emails and versions."""
 
 
 def rows(*contacts: tuple[str, datetime | None], version: int = 1, reason: str = "DNC") -> pa.Table:
