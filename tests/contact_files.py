@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from builders import NOW, list_spec
 from reconciler.contacts.compile import Compiled, compile_list
 from reconciler.contacts.engine import Engine
-from reconciler.model import Defaults, InlineContact, ListSpec, Place, Source, Table
+from reconciler.model import CHANNELS, Defaults, InlineContact, ListSpec, Place, Source, Table
 
 HEADER = "email,phoneNumber,reason,suppressUntil,requestedAt\n"
 
@@ -38,7 +38,12 @@ def csv_file(folder: Path, *rows: str, name: str = "a.csv") -> Path:
 
 
 def compiled(
-    engine: Engine, folder: Path, spec: ListSpec | None = None, **changes: Any
+    engine: Engine,
+    folder: Path,
+    spec: ListSpec | None = None,
+    *,
+    channels: tuple[str, ...] = CHANNELS,
+    **changes: Any,
 ) -> Compiled:
     """What a list with a default reason and region comes to."""
     made = spec or list_spec(defaults=Defaults(reason="DNC", region="US"))
@@ -49,6 +54,7 @@ def compiled(
         as_of=NOW,
         into=folder / "cache",
         invalid_into=lambda: folder / "run" / "invalid.csv",
+        channels=channels,
     )
 
 

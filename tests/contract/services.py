@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 import spellings
+from groups_stranger import GroupsStranger, Habits
 from loopback import Answer
 from stranger import Interruption, Manners, Stranger
 
@@ -278,6 +279,58 @@ def _intrude(service: Stranger) -> None:
     service.put("L-1.x", email="somebody-else@example.com")
 
 
+def a_stranger_with_groups(habits: Habits) -> Service:
+    """Return a way to meet a stranger of groups with these habits."""
+
+    @contextmanager
+    def meet(_folder: Path, trouble: Trouble) -> Iterator[Met]:
+        meter = Meter()
+        with GroupsStranger(habits).serve() as service:
+            _arrange_groups(service, trouble)
+            tenant = replace(
+                _REACHED, dialect="dnc-groups", base_url="", token_url=service.token_url
+            )
+            with connect(tenant, app=None, meter=meter, on_wait=_unheard) as writer:
+                yield Met(
+                    writer=writer,
+                    meter=meter,
+                    touch=service.rename,
+                    add=lambda list_id, _email, phone: service.put(list_id, phone),
+                    take=service.take,
+                    bad_row="named",
+                    spell=spellings.with_a_gap if habits.words else str,
+                    dialect="dnc-groups",
+                    needed=("role",),
+                    one_of_a_name=True,
+                )
+
+    return meet
+
+
+def _arrange_groups(service: GroupsStranger, trouble: Trouble) -> None:
+    """Prepare a trouble at the stranger's with groups."""
+    one, records = f"{GROUPED}/*", f"{GROUPED}/*/records"
+    half = Answer(status=200, body=b'{"resultSet":{"err')
+    troubles: dict[Trouble, tuple[tuple[str, str, int, Interruption], ...]] = {
+        "the token is dropped": (("GET", one, 1, service.revoke),),
+        "no token is welcome": tuple(("GET", one, nth, service.revoke) for nth in (3, 4)),
+        "it says no": (("GET", one, 3, lambda: Answer(status=403, body=b"no")),),
+        "it is busy": (("GET", one, 3, service.busy),),
+        "it is down for a moment": (("GET", one, 3, lambda: Answer(status=503, body=b"<")),),
+        "a batch is answered with half a body": (("POST", records, 1, lambda: half),),
+        "a new list is answered with a 502": (
+            ("POST", GROUPED, 1, lambda: Answer(status=502, body=b"")),
+        ),
+        "a stranger comes between two pages": (
+            ("GET", records, 2, lambda: service.put("501", "+13125559999")),
+        ),
+    }
+    if trouble == "one contact is not welcome":
+        service.unwelcome[UNWELCOME.removeprefix("+1")] = "NOT_A_LINE"
+    for interruption in troubles.get(trouble, ()):
+        service.before(*interruption)
+
+
 def _unheard(_text: str) -> None:
     """Say nothing of waits."""
 
@@ -311,6 +364,22 @@ SERVICES: dict[str, Service] = {
 }
 
 
+SERVICES |= {
+    "stranger with groups": a_stranger_with_groups(Habits()),
+    "stranger with other groups": a_stranger_with_groups(
+        Habits(
+            page=1000,
+            records="dncGroupRecords",
+            total="page",
+            wrapped=False,
+            empty_page=True,
+            dates="{:%Y-%m-%dT%H:%M:%S}Z",
+        )
+    ),
+    "stranger with groups of his own words": a_stranger_with_groups(
+        Habits(total="none", words=True)
+    ),
+}
 LISTED_SERVICES = [name for name in SERVICES if "groups" not in name]
 """Those of the dialect with ends of lists, emails and versions."""
 

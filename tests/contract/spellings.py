@@ -17,6 +17,12 @@ def punctuated(identifier: str) -> str:
     return f"+{digits[:-10]} ({digits[-10:-7]}) {digits[-7:-4]}-{digits[-4:]}"
 
 
+def with_a_gap(identifier: str) -> str:
+    """Spell a North American phone as ``+1 5551234567``: one that is kept with its 1."""
+    digits = digits_only(identifier)
+    return f"+1 {digits[1:]}" if len(digits) == 11 and digits[0] == "1" else identifier
+
+
 def moment(text: str) -> datetime:
     """Read a time that must carry its offset."""
     read = datetime.fromisoformat(text)

@@ -31,8 +31,10 @@ from reconciler.model import (
     Origin,
     Settings,
     Severity,
+    Skill,
 )
 
+SALES, CARE = Skill(id="4711", name="Sales"), Skill(id="4712", name="Care")
 HELD = Settings(name="US", description=None, suppress_until=EARLIER)
 FAILED = (Failure(key="us-dnc", message="no"),)
 
@@ -266,3 +268,55 @@ def test_evidence_holds_a_lists_own_texts_without_an_address() -> None:
 
     assert ("Opt-outs of a•••@example.com", None) == (told.name, told.description)
     assert UNMANAGED is unnamed(Settings(name="US")).description
+
+
+def skilled(*skills: Skill, name: str = "US") -> Settings:
+    """A group's settings."""
+    return replace(HELD, name=name, scrubbed_skills=skills, contributing_skills=skills)
+
+
+def declared_skills(*spelled: str) -> Settings:
+    """What a spec declares of skills alone."""
+    return Settings(scrubbed_skills=tuple(Skill(id=each, name=each) for each in spelled))
+
+
+@pytest.mark.parametrize("spelled", [("4711", "4712"), ("Care", "Sales"), ("4712", "Sales")])
+def test_a_skill_is_the_same_by_id_and_by_name(spelled: tuple[str, ...]) -> None:
+    """Whoever declares it chooses how."""
+    assert () == changes(declared_skills(*spelled), skilled(SALES, CARE))
+
+
+def test_skills_that_nobody_declares_are_left_to_others() -> None:
+    """As every other setting."""
+    assert () == changes(Settings(name="US"), skilled(SALES))
+
+
+def test_skills_come_before_others_go() -> None:
+    """At no time does the list keep back the calls of neither."""
+    found = changes(declared_skills("Care"), skilled(SALES))
+
+    assert (
+        Change(field="scrubbedSkills", old="4711", new="4711, Care"),
+        Change(field="scrubbedSkills", old="4711, Care", new="Care"),
+    ) == found
+    assert [False, True] == [change.shortens for change in found]
+
+
+def test_fewer_scrubbed_skills_are_a_release_and_fewer_contributing_ones_are_not() -> None:
+    """Only the former let calls through."""
+    none = replace(declared_skills(), contributing_skills=())
+
+    found = changes(none, skilled(SALES))
+
+    assert [("scrubbedSkills", True), ("contributingSkills", False)] == [
+        (change.field, change.shortens) for change in found
+    ]
+
+
+def test_a_list_without_a_scrubbed_skill_suppresses_nobody() -> None:
+    """However many are on it, all of them are missing."""
+    unscrubbed = observed_list(remote=remote(settings=skilled()))
+
+    (found,) = report(desired(), observed(unscrubbed), as_of=NOW).lists
+
+    assert (10, True) == (found.missing, "no skill is scrubbed" in found.notes[0])

@@ -14,6 +14,7 @@ from reconciler.model import (
     Change,
     Counts,
     CreateList,
+    Credentials,
     Direction,
     Ends,
     Feed,
@@ -216,3 +217,15 @@ def test_an_explanation_knows_who_is_wanted_and_who_is_suppressed() -> None:
     assert (False, False, True) == (empty.wanted, empty.suppressed, empty.silent)
     assert not doubted.silent
     assert (False, True, False) == (there.wanted, there.suppressed, there.silent)
+
+
+def test_tenants_are_told_apart_by_where_they_are() -> None:
+    """A service that is found by its configuration is known by who signs in."""
+    key = Credentials(
+        client_id="env:A", client_secret="env:B", access_key_id="env:C", access_key_secret="env:D"
+    )
+    found = builders.tenant(embedded=False, credentials=key, token_url="https://one.example/t")
+
+    assert "" == builders.tenant().service
+    assert "https://x" == builders.tenant(base_url="https://x", credentials=key).service
+    assert "https://one.example/t|env:C" == found.service

@@ -17,7 +17,17 @@ from reconciler.errors import (
     SettingError,
     worst,
 )
-from reconciler.model import Check, ListSpec, Policy, RemoteList, Settings, Spec, Tenant
+from reconciler.model import (
+    DNC_GROUPS,
+    Check,
+    ListSpec,
+    Policy,
+    RemoteList,
+    Settings,
+    Skill,
+    Spec,
+    Tenant,
+)
 from reconciler.ping import ping
 from worlds import LIST, Contact, World
 
@@ -233,3 +243,61 @@ def test_ctrl_c_ends_it(step: str) -> None:
 def test_without_any_list_the_tenants_are_asked() -> None:
     """Before the first list is declared one wants to know whether the way is open."""
     assert [("acme", "token", False, 1)] == words(checks(Service(signing=AuthError("no"))))
+
+
+@dataclass(slots=True, kw_only=True)
+class Groups(Service):
+    """A service of groups, which are scrubbed by some skills, and fill an account."""
+
+    full: int | None = 7
+    skills: tuple[Skill, ...] = (Skill(id="4711", name="Sales"),)
+
+    def get(self, list_id: str) -> RemoteList:
+        """Return the group with its skills."""
+        found = Service.get(self, list_id)
+        held = replace(found.settings, scrubbed_skills=self.skills, contributing_skills=())
+        return replace(found, settings=held)
+
+    def occupied(self) -> int | None:
+        """Say how full the account is, perhaps."""
+        if self.full is None:
+            raise ForbiddenError("the service said no")
+        return self.full
+
+
+GROUPED = list_spec(list_id=LIST)
+
+
+@pytest.mark.parametrize(
+    ("full", "ok", "said"),
+    [
+        (7, True, "7 of 1,000,000 contacts in use"),
+        (1_000_000, False, "there is no room left"),
+        (None, False, "the service said no"),
+    ],
+)
+def test_how_full_an_account_is_is_told(full: int | None, *, ok: bool, said: str) -> None:
+    """Where the dialect knows a bound; an account without room is a failure."""
+    service = Groups(capabilities=DNC_GROUPS, full=full)
+
+    found = checks(service, GROUPED, tenants=(tenant(dialect="dnc-groups"),))
+
+    (one,) = (check for check in found if check.name == "capacity")
+    assert ("acme", ok, 0 if ok else 1) == (one.subject, one.ok, one.exit_code)
+    assert said in one.detail
+
+
+def test_a_group_that_no_skill_scrubs_by_fails_the_check() -> None:
+    """It suppresses nobody; declared skills that are missing are told with it."""
+    care = (Skill(id="Care", name="Care"),)
+    declared = replace(GROUPED, settings=replace(GROUPED.settings, scrubbed_skills=care))
+    groups = (tenant(dialect="dnc-groups"),)
+
+    bare = checks(Groups(capabilities=DNC_GROUPS, skills=()), declared, tenants=groups)
+    busy = checks(Groups(capabilities=DNC_GROUPS), declared, tenants=groups)
+
+    told = [check for found in (bare, busy) for check in found if check.name == "skills"]
+    assert [False, True] == [check.ok for check in told]
+    assert "suppresses nobody" in told[0].detail
+    assert "scrubbedSkills Care, found (none)" in told[0].detail
+    assert "declared scrubbedSkills 4711, Care, found 4711" in told[1].detail

@@ -48,6 +48,7 @@ from reconciler.model import (
     Sample,
     Settings,
     Shorten,
+    Skill,
     Suppress,
     UpdateList,
 )
@@ -552,3 +553,68 @@ def test_a_ground_says_what_its_declaration_says() -> None:
     told = replace(declared, ticket="LEGAL-1", requested_by="a•••@example.com")
     assert (told,) == made.grounds
     assert (replace(owned, source=place().path, line=place().line),) == made.held_back
+
+
+GROUPS = tenant(dialect="dnc-groups")
+SALES = Skill(id="4711", name="Sales")
+
+
+def grouped(*spelled: str, held: tuple[Skill, ...] = (), **changes: Any) -> ListPlan:
+    """Plan one group that declares skills, and holds others."""
+    skills = tuple(Skill(id=each, name=each) for each in spelled)
+    declared = Settings(name="US Do Not Call", scrubbed_skills=skills)
+    wanted = desired_list(spec=list_spec(settings=declared), tenant=GROUPS)
+    there = replace(remote().settings, scrubbed_skills=held, contributing_skills=())
+    seen: dict[str, Any] = {"remote": remote(settings=there), "occupied": 999_995} | changes
+    made = plan(desired(wanted), observed(observed_list(**seen)), policy=OPEN, as_of=NOW)
+    return made.lists[0]
+
+
+def test_skills_are_actions_of_their_own_and_fewer_of_them_come_last() -> None:
+    """Suppressions stand between those that come and those that go."""
+    parts = gap(parts={Op.SUPPRESS: 3})
+
+    made = grouped("Care", held=(SALES,), gap=parts)
+
+    kinds = [type(action).__name__ for action in made.actions]
+    assert ["UpdateList", "Suppress", "UpdateList"] == kinds
+    assert ["scrubbedSkills", "fewer scrubbedSkills"] == [
+        action.named for action in made.actions if isinstance(action, UpdateList)
+    ]
+
+
+def test_a_list_that_is_to_be_made_gets_its_skills_afterwards() -> None:
+    """It has none when it is made."""
+    made = grouped("Care", remote=None)
+
+    assert ["CreateList", "UpdateList"] == [type(action).__name__ for action in made.actions]
+
+
+def test_fewer_scrubbed_skills_count_as_a_release_of_the_whole_list() -> None:
+    """For every limit."""
+    strict = Policy()
+    skills = Settings(name="US Do Not Call", scrubbed_skills=())
+    wanted = desired_list(spec=list_spec(settings=skills), tenant=GROUPS)
+    there = replace(remote().settings, scrubbed_skills=(SALES,), contributing_skills=())
+    seen = observed_list(remote=remote(settings=there))
+
+    (made,) = plan(desired(wanted), observed(seen), policy=strict, as_of=NOW).lists
+
+    assert () == made.actions
+    assert any("1,000 releases is 100.0%" in refusal.message for refusal in made.refusals)
+
+
+def test_what_a_group_keeps_from_working_is_noted() -> None:
+    """No scrubbed skill, and no room in the account."""
+    skill_free = replace(remote().settings, scrubbed_skills=(), contributing_skills=())
+    wanted = desired_list(tenant=GROUPS)
+    seen = observed_list(
+        remote=remote(settings=skill_free), occupied=999_995, gap=gap(parts={Op.SUPPRESS: 10})
+    )
+
+    (made,) = plan(desired(wanted), observed(seen), policy=OPEN, as_of=NOW).lists
+
+    unscrubbed, full = made.notes
+    assert unscrubbed.startswith("no skill is scrubbed")
+    assert full.startswith("999,995 of 1,000,000 contacts of tenant acme are in use")
+    assert full.endswith("no room for 5 of those that are missing")

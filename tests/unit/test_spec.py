@@ -806,3 +806,63 @@ def test_any_file_gives_specs_or_problems(tmp_path: Path, content: bytes) -> Non
         assert found
         assert all(problem.place.path.startswith("specs") for problem in found)
         assert tuple(sorted(found)) == found
+
+
+VOICE = """\
+apiVersion: reconciler/v1
+kind: Tenant
+metadata: {name: acme}
+spec:
+  dialect: dnc-groups
+  credentials:
+    clientId: env:A
+    clientSecret: env:B
+    accessKeyId: env:C
+    accessKeySecret: env:D
+"""
+
+
+def test_a_tenant_of_groups_is_found_by_its_token(tmp_path: Path) -> None:
+    """It needs no address: its own configuration tells it; the token's endpoint is known."""
+    root = below(tmp_path, tenant=VOICE, x=LIST)
+
+    tenant = loaded(root).tenants["acme"]
+
+    assert ("", "https://cxone.niceincontact.com/auth/token") == (
+        tenant.base_url,
+        tenant.token_url,
+    )
+    assert tenant.credentials is not None
+    assert "env:C" == tenant.credentials.access_key_id
+
+
+def test_what_a_tenant_of_its_dialect_does_not_use_is_a_warning(tmp_path: Path) -> None:
+    """A subdomain of groups, and an access key of lists."""
+    remote = VOICE.replace("dnc-groups", "lists\n  subdomain: acme")
+    voice = below(tmp_path / "a", tenant=VOICE + "  subdomain: acme\n", x=LIST)
+    lists = below(tmp_path / "b", tenant=remote, x=LIST)
+
+    told = [[str(each.code) for each in loaded(root).warnings] for root in (voice, lists)]
+
+    assert [["SPEC-041"], ["SPEC-041", "SPEC-041"]] == told
+
+
+def test_what_groups_have_no_place_for_is_told_where_it_stands(tmp_path: Path) -> None:
+    """An end of the list, and a release by email unless it is skipped; `never` is no end."""
+    more = "  list: {suppressUntil: 2030-01-01T00:00:00Z}\n"
+    gone = "  releases: [{email: a@example.com, " + GROUND + "}]\n"
+    wrong = below(tmp_path / "a", tenant=VOICE, x=LIST + more + gone)
+    right = below(
+        tmp_path / "b",
+        tenant=VOICE,
+        x=LIST + "  list: {suppressUntil: never}\n  unsupported: skip\n" + gone,
+    )
+
+    with pytest.raises(SpecError) as raised:
+        loaded(wrong)
+    warned = [problem for problem in loaded(right).warnings if problem.code == "SPEC-046"]
+
+    assert ["specs/x.yaml:7:25", "specs/x.yaml:8:22"] == [
+        str(problem.place) for problem in raised.value.problems if problem.code == "SPEC-046"
+    ]
+    assert ["warning"] == [problem.severity for problem in warned]

@@ -408,3 +408,33 @@ def test_an_invalid_file_that_cannot_be_written_is_an_engine_error(
         compiled(engine, tmp_path, contacts=(inline(email="nobody"),))
 
     assert ["invalid.csv"] == [path.name for path in (tmp_path / "run").iterdir()]
+
+
+def test_contacts_without_a_place_at_the_service_are_problems(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """All are counted, the first are shown where they stand, and none is named."""
+    path = csv_file(tmp_path, "a@example.com,,DNC,,", ",+12125550142,DNC,,")
+
+    made = compiled(engine, tmp_path, sources=(source(path),), channels=("phone",))
+
+    assert ["SPEC-127", "SPEC-127"] == codes(made)
+    whole, first = made.problems
+    assert whole.message.startswith("1 contact has no place")
+    assert 2 == first.place.line
+    assert "example.com" not in repr(made.problems)
+
+
+def test_contacts_without_a_place_may_be_left_out(engine: Engine, tmp_path: Path) -> None:
+    """They are in no table, and counted, also when nobody compiles them again."""
+    path = csv_file(tmp_path, "a@example.com,,DNC,,", "b@example.com,,DNC,,", ",+12125550142,DNC,,")
+
+    twice = [
+        compiled(engine, tmp_path, sources=(source(path),), channels=("phone",), unsupported="skip")
+        for _ in range(2)
+    ]
+
+    for made in twice:
+        assert ["phone"] == [row["channel"] for row in table_rows(made.table)]
+        assert (3, 2) == (made.counts.read, made.counts.unsupported)
+        assert ["SPEC-128"] == codes(made)
