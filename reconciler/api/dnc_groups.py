@@ -434,7 +434,7 @@ def _sent(answer: Answer, batch: pa.Table, subject: str) -> Sent:
         },
         identifiers=[batch.column("phone").to_pylist()],
     )
-    hidden = (announced or 0) - len(failed)
+    hidden = min(announced or 0, batch.num_rows) - len(failed)
     return Sent(taken=True, errors=errors, unnamed=unnamed + ("UNNAMED",) * max(hidden, 0))
 
 

@@ -139,7 +139,7 @@ def of_channels(
             Problem(
                 place=_place(spec, source, line),
                 code="SPEC-127",
-                message=f"an address of channel {channel} has no place at the service of tenant {spec.tenant}",
+                message=f"an address of channel {channel} has no place at {spec.tenant}",
             )
             for channel, source, line in shown
         ),

@@ -217,7 +217,7 @@ class _Search:
         key = group_rules.key(req.get_param("phoneNumber", required=True))
         now = zulu(self.service.now())
         with data.reading(self.service.database) as connection:
-            groups = [
+            found = [
                 {"dncGroupId": each.id, "dncGroupName": each.name}
                 for each in data.lists_named(connection, None)
                 if any(
@@ -227,10 +227,10 @@ class _Search:
                     )
                 )
             ]
-        if not groups:
+        if not found:
             resp.status = HTTPStatus.NO_CONTENT
             return
-        _send(resp, {"totalRecords": len(groups), "dncGroups": groups})
+        wire.send_json(resp, {"searchResults": found})
 
 
 # ---------------------------------------------------------------- skills
@@ -294,7 +294,7 @@ def _list_skills(req: falcon.Request, resp: falcon.Response, held: list[int], ke
     if not shown:
         resp.status = HTTPStatus.NO_CONTENT
         return
-    _send(resp, {"totalRecords": len(held), key: shown})
+    wire.send_json(resp, {"totalRecords": len(held), "_links": {}, key: shown})
 
 
 # ---------------------------------------------------------------- any of them

@@ -80,7 +80,7 @@ _TENANT = Tenant(
     credentials=None,
     limits=Limits(requests_per_second=500, timeout_seconds=10),
 )
-_REACHED = replace(
+REACHED = replace(
     _TENANT,
     embedded=False,
     credentials=Credentials(
@@ -173,7 +173,7 @@ def sandbox_found(folder: Path, trouble: Trouble) -> Iterator[Met]:
     meter = Meter()
     faults = _faults(trouble, "dnc-groups")
     with sandbox.serving(database, faults=faults, max_page=SMALL_PAGE) as url:
-        tenant = replace(_REACHED, dialect="dnc-groups", base_url="", token_url=f"{url}/auth/token")
+        tenant = replace(REACHED, dialect="dnc-groups", base_url="", token_url=f"{url}/auth/token")
         with connect(tenant, app=None, meter=meter, on_wait=_unheard) as writer:
             yield _met_sandbox(writer, meter, database, "dnc-groups")
 
@@ -186,7 +186,7 @@ def sandbox_on_a_socket(folder: Path, trouble: Trouble, *, compress: bool = Fals
     meter = Meter()
     with sandbox.serving(database, faults=faults, max_page=SMALL_PAGE) as url:
         tenant = replace(
-            _REACHED,
+            REACHED,
             base_url=f"{url}/api/v2",
             token_url=f"{url}/oauth/token",
             compress_requests=compress,
@@ -246,7 +246,7 @@ def meeting(manners: Manners) -> Iterator[tuple[Stranger, Writer, Meter]]:
     """Meet a stranger, and keep hold of it."""
     meter = Meter()
     with Stranger(manners).serve() as service:
-        tenant = replace(_REACHED, base_url=service.base_url, token_url=service.token_url)
+        tenant = replace(REACHED, base_url=service.base_url, token_url=service.token_url)
         with connect(tenant, app=None, meter=meter, on_wait=_unheard) as writer:
             yield service, writer, meter
 
@@ -288,7 +288,7 @@ def a_stranger_with_groups(habits: Habits) -> Service:
         with GroupsStranger(habits).serve() as service:
             _arrange_groups(service, trouble)
             tenant = replace(
-                _REACHED, dialect="dnc-groups", base_url="", token_url=service.token_url
+                REACHED, dialect="dnc-groups", base_url="", token_url=service.token_url
             )
             with connect(tenant, app=None, meter=meter, on_wait=_unheard) as writer:
                 yield Met(

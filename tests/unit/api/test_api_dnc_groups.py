@@ -234,7 +234,7 @@ def test_failures_inside_a_200_are_told_row_by_row(world: World, groups: DncGrou
             {"success": True},
         ],
     )
-    hidden = answered(errorCount=2, recordResults=[{"success": "true"}, {"success": "true"}])
+    hidden = answered(errorCount=2**40, recordResults=[{"success": "true"}, {"success": "true"}])
     world.service.steps = [results("", "No good: 442071838750"), crossed, hidden]
 
     by_place, by_number, unnamed = (groups.send("77", TWO) for _ in range(3))
