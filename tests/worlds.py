@@ -25,6 +25,7 @@ from reconciler.locks import FileLocks
 from reconciler.metrics import Meter
 from reconciler.model import (
     LISTS,
+    RELEASE_AHEAD,
     UNMANAGED,
     Capabilities,
     Change,
@@ -110,9 +111,15 @@ class World:
             id=LIST,
             settings=self.settings,
             type="suppression",
-            count=len(self.contacts),
+            count=self._count(),
             version=f'"{self.number}"',
         )
+
+    def _count(self) -> int:
+        """Count contacts, as the dialect does."""
+        if self.capabilities.counts_lapsed:
+            return len(self.contacts)
+        return sum(one.until is None or one.until > NOW for one in self.contacts)
 
     def find(self, name: str) -> RemoteList | None:
         """The one list there is, if that is its name."""
@@ -131,8 +138,10 @@ class World:
             part = self.contacts[start : start + self.page]
             if self.moves_while_read:
                 self.number += 1
-            if part:
+            if part and self.capabilities.versioned:
                 yield Page(contacts=_columns(part), total=remote.count, version=remote.version)
+            elif part:
+                yield Page(contacts=_columns(part), total=None, version="")
 
     def create(self, settings: Settings) -> RemoteList:
         """Make the one list."""
@@ -193,8 +202,13 @@ class World:
         return Sent(taken=True, errors=named, version=version)
 
     def remove(self, list_id: str, batch: pa.Table) -> Sent:
-        """Let contacts go by the end that their bodies carry."""
-        return self.send(list_id, batch)
+        """Let contacts go by the end that their bodies carry, or at once."""
+        if self.capabilities.release == "expire":
+            return self.send(list_id, batch)
+        at = batch.schema.get_field_index("until")
+        ahead = RELEASE_AHEAD // timedelta(seconds=1)
+        now = pa.array([end - ahead for end in batch.column("until").to_pylist()])
+        return self.send(list_id, batch.set_column(at, batch.schema.field(at), now))
 
     def _upsert(self, row: dict[str, object]) -> None:
         email, phone = row["email"], row["phone"]

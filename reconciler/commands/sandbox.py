@@ -37,7 +37,7 @@ _EPILOG: Final = "\n\n".join(f"\b\n{part}" for part in sandbox.GRAMMAR.split("\n
 def command(
     ctx: click.Context, *, host: str, port: int, data: Path | None, fault: tuple[str, ...]
 ) -> int:
-    """Serve a small copy of the service on loopback; any client id and secret are let in.
+    """Serve a small copy of the service on loopback; both dialects, any credentials.
 
     Its URL goes to standard output as soon as it answers. Ctrl-C ends it.
     """
@@ -50,6 +50,7 @@ def command(
         frame.talk(
             ctx, f"A Tenant reaches it by: baseUrl: {url}/api/v2, tokenUrl: {url}/oauth/token"
         )
+        frame.talk(ctx, f"One of dialect dnc-groups by: tokenUrl: {url}/auth/token")
 
     database.absolute().parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     sandbox.serve(database, host=host, port=port, faults=faults, ready=ready)

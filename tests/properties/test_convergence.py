@@ -4,12 +4,14 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from builders import NOW, tenant
 from reconciler import pipeline
 from reconciler.model import (
+    CAPABILITIES,
     Direction,
     ListSpec,
     Op,
@@ -20,6 +22,20 @@ from strategies import ADDRESSES, OPEN, held, lists, policies, worldly
 from worlds import Contact, KilledError, World, prepare, running, spec_of
 
 FOREVER = datetime.max.replace(tzinfo=NOW.tzinfo)
+
+
+DIALECTS = pytest.mark.parametrize("dialect", CAPABILITIES)
+"""Of every dialect there is."""
+
+
+def spoken(dialect: str, spec: ListSpec, contacts: list[Contact]) -> tuple[ListSpec, list[Contact]]:
+    """Return what a dialect has a place for."""
+    if "email" in CAPABILITIES[dialect].channels:
+        return spec, contacts
+    phones = tuple(one for one in spec.contacts if one.phone)
+    left = tuple(one for one in spec.releases if one.phone)
+    held = [replace(one, email=None, reason=None, version=1) for one in contacts if one.phone]
+    return replace(spec, contacts=phones, releases=left), held
 
 
 def blocked(contacts: tuple[Contact, ...] | list[Contact]) -> dict[str, datetime]:
@@ -49,13 +65,15 @@ def may_shorten(spec: ListSpec) -> set[str]:
     return {str(one.email or one.phone) for one in spec.releases} - wanted(spec)
 
 
+@DIALECTS
 @worldly
 @given(spec=lists(), contacts=held())
-def test_apply_then_plan_is_empty(spec: ListSpec, contacts: list[Contact]) -> None:
+def test_apply_then_plan_is_empty(dialect: str, spec: ListSpec, contacts: list[Contact]) -> None:
     """What was applied is not planned again."""
+    spec, contacts = spoken(dialect, spec, contacts)
     assume(spec.contacts and wanted(spec))
-    world = World(contacts=contacts)
-    declared = spec_of(tenant(), spec, policy=OPEN)
+    world = World(capabilities=CAPABILITIES[dialect], contacts=contacts)
+    declared = spec_of(tenant(dialect=dialect), spec, policy=OPEN)
     with running() as run:
         made = prepare(declared, world, run).plan(as_of=NOW)
         done = pipeline.execute(made, tenants=declared.tenants, writer=lambda _: world, run=run)
@@ -67,6 +85,7 @@ def test_apply_then_plan_is_empty(spec: ListSpec, contacts: list[Contact]) -> No
     assert again.empty, again.lists[0].actions
 
 
+@DIALECTS
 @worldly
 @given(
     spec=lists(),
@@ -76,12 +95,18 @@ def test_apply_then_plan_is_empty(spec: ListSpec, contacts: list[Contact]) -> No
     effect=st.booleans(),
 )
 def test_a_stop_anywhere_never_releases_a_wanted_contact(
-    spec: ListSpec, contacts: list[Contact], policy: Policy, cut: int, effect: bool
+    dialect: str, spec: ListSpec, contacts: list[Contact], policy: Policy, cut: int, effect: bool
 ) -> None:
     """After every write, also the last before the end, everyone who should stay blocked is."""
+    spec, contacts = spoken(dialect, spec, contacts)
     before = blocked(contacts)
-    world = World(contacts=contacts, writes_left=cut, effect_before_end=effect)
-    declared = spec_of(tenant(), spec, policy=policy)
+    world = World(
+        capabilities=CAPABILITIES[dialect],
+        contacts=contacts,
+        writes_left=cut,
+        effect_before_end=effect,
+    )
+    declared = spec_of(tenant(dialect=dialect), spec, policy=policy)
     with running() as run:
         made = prepare(declared, world, run).plan(as_of=NOW)
         with suppress(KilledError):
@@ -94,15 +119,22 @@ def test_a_stop_anywhere_never_releases_a_wanted_contact(
             assert after.get(address, NOW) >= before[address]
 
 
+@DIALECTS
 @worldly
 @given(spec=lists(), contacts=held(), cut=st.integers(0, 5), effect=st.booleans())
 def test_running_again_finishes_what_was_cut_off(
-    spec: ListSpec, contacts: list[Contact], cut: int, effect: bool
+    dialect: str, spec: ListSpec, contacts: list[Contact], cut: int, effect: bool
 ) -> None:
     """Crash recovery is running again: nothing is skipped, and the end is the same."""
+    spec, contacts = spoken(dialect, spec, contacts)
     assume(wanted(spec))
-    world = World(contacts=contacts, writes_left=cut, effect_before_end=effect)
-    declared = spec_of(tenant(), spec, policy=OPEN)
+    world = World(
+        capabilities=CAPABILITIES[dialect],
+        contacts=contacts,
+        writes_left=cut,
+        effect_before_end=effect,
+    )
+    declared = spec_of(tenant(dialect=dialect), spec, policy=OPEN)
     for _ in range(2):
         with running() as run:
             made = prepare(declared, world, run).plan(as_of=NOW)
