@@ -70,7 +70,7 @@ _PLACES: dict[str, dict[str, str]] = {
     "lists": {"all": LISTED, "contacts": "contacts"},
     "dnc-groups": {"all": GROUPED, "contacts": "records"},
 }
-_TENANT = Tenant(
+TENANT = Tenant(
     name="tried",
     place=Place(path="specs/tenant.yaml", line=1),
     dialect="lists",
@@ -81,7 +81,7 @@ _TENANT = Tenant(
     limits=Limits(requests_per_second=500, timeout_seconds=10),
 )
 REACHED = replace(
-    _TENANT,
+    TENANT,
     embedded=False,
     credentials=Credentials(
         client_id="env:TRIED_ID",
@@ -156,7 +156,7 @@ def sandbox_embedded(
     database = folder / "sandbox.db"
     made = sandbox.app(database, faults=_faults(trouble, dialect, odd), max_page=SMALL_PAGE)
     meter = Meter()
-    tenant = replace(_TENANT, dialect=dialect)
+    tenant = replace(TENANT, dialect=dialect)
     with connect(tenant, app=made, meter=meter, on_wait=_unheard) as writer:
         yield _met_sandbox(writer, meter, database, dialect)
 
