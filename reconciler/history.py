@@ -126,7 +126,7 @@ def _after(now: Standing, event: Event) -> Standing:
             since=event.at,
             until=None,
             by=event,
-            why=f"released; it takes effect within {RELEASE_AHEAD.seconds // 60} minutes",
+            why=f"released; it takes effect within {RELEASE_AHEAD.seconds // 60} minutes at most",
         )
     held = now.state is State.SUPPRESSED and not _over(now, event.at)
     if event.op == FOUND and held:

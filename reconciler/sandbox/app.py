@@ -7,7 +7,6 @@ import ``reconciler.api``, so that one misreading cannot stand on both sides.
 import re
 import secrets
 import sqlite3
-import urllib.parse
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,13 +23,10 @@ from reconciler.sandbox import access, data, groups, others, rules, wire
 from reconciler.sandbox.faults import REJECTS, Fault, inject
 from reconciler.sandbox.wire import Clock
 
-TOKEN_PATH: Final = "/oauth/token"  # noqa: S105 - a path, not a secret
 LISTS_PATH: Final = "/api/v2/lists"
 MAX_PAGE: Final = 10_000
 TOKEN_LIFETIME: Final = 3_600
 
-_OPEN: Final = frozenset((TOKEN_PATH, access.TOKEN_PATH, access.CONFIGURATION_PATH))
-"""What is answered without a token."""
 _LARGEST_SKIP: Final = 2**53
 _LIST_ID: Final = re.compile(rf"(?:{LISTS_PATH}|{groups.GROUPS_PATH})/([^/]+)(/.*)?")
 
@@ -65,73 +61,15 @@ def app(
     """
     data.prepare(database)
     service = wire.Rooms(database, now, max_page, token_lifetime)
-    made = falcon.App(middleware=[_Admission(service)])
+    made = falcon.App(middleware=[access.Admission(service)])
     made.set_error_serializer(wire.describe)
     made.add_error_handler(rules.RuleError, wire.refuse)
     access.add_routes(made, service)
     groups.add_routes(made, service)
-    made.add_route(TOKEN_PATH, _Tokens(service))
     made.add_route(LISTS_PATH, _Lists(service))
     made.add_route(f"{LISTS_PATH}/{{list_id}}", _OneList(service))
     made.add_route(f"{LISTS_PATH}/{{list_id}}/contacts", _Contacts(service))
     return wire.dated(inject(made, faults, bump=_bump(database), now=now), now)
-
-
-# ---------------------------------------------------------------- who may ask
-
-
-@dataclass(frozen=True, slots=True)
-class _Admission:
-    """Lets nobody past the token endpoint without a token."""
-
-    service: wire.Rooms
-
-    def process_request(self, req: falcon.Request, _resp: falcon.Response) -> None:
-        if req.path in _OPEN:
-            return
-        kind, _, token = (req.auth or "").partition(" ")
-        with data.reading(self.service.database) as connection:
-            now = self.service.now().timestamp()
-            known = data.admit(connection, token.strip(), now=now)
-        if kind.lower() != "bearer" or not known:
-            raise falcon.HTTPUnauthorized(
-                title="UNAUTHORIZED",
-                description="no token, or one that is unknown or has expired",
-                challenges=['Bearer realm="sandbox"'],
-            )
-
-
-@dataclass(frozen=True, slots=True)
-class _Tokens:
-    service: wire.Rooms
-
-    def on_post(self, req: falcon.Request, resp: falcon.Response) -> None:
-        form = urllib.parse.parse_qs(wire.read_body(req, wire.FORM).decode("utf-8", "replace"))
-        grant, client, secret = (
-            form.get(name, [""])[0] for name in ("grant_type", "client_id", "client_secret")
-        )
-        if grant != "client_credentials":
-            _deny(resp, HTTPStatus.BAD_REQUEST, "unsupported_grant_type")
-        elif not client or secret in ("", "wrong"):
-            _deny(resp, HTTPStatus.UNAUTHORIZED, "invalid_client")
-        else:
-            self._grant(resp)
-
-    def _grant(self, resp: falcon.Response) -> None:
-        token = secrets.token_urlsafe(32)
-        now, lifetime = self.service.now().timestamp(), self.service.token_lifetime
-        with data.writing(self.service.database) as connection:
-            data.save_token(connection, token, now=now, expires=now + lifetime)
-        resp.set_header("Cache-Control", "no-store")
-        wire.send_json(
-            resp, {"access_token": token, "expires_in": lifetime, "token_type": "Bearer"}
-        )
-
-
-def _deny(resp: falcon.Response, code: HTTPStatus, error: str) -> None:
-    """Refuse a token the way OAuth does."""
-    resp.status = code
-    wire.send_json(resp, {"error": error, "error_description": error.replace("_", " ")})
 
 
 # ---------------------------------------------------------------- lists
