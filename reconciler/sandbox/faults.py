@@ -47,6 +47,7 @@ without either it is every one.
   repeat          the page begins at the first record, whatever skip asks for
   clamp:N         the page holds N records at most
   pagetotal       the page's size is told as the total
+  plaindates      the ends of records have no fraction and no zone
   othername       the records stand under dncGroupRecords
   bare            what became of each record is told without resultSet
   inactive        the group is switched off
@@ -70,7 +71,7 @@ _TEXT: Final = re.compile(
     r"@((?P<method>[A-Z]+)\s+)?(?P<path>[^\s#]+)(#(?P<nth>[1-9][0-9]{0,8})(?P<onwards>\+)?)?",
     re.DOTALL,
 )
-_QUIRKS: Final = ("repeat", "clamp", "pagetotal", "othername", "bare", "inactive")
+_QUIRKS: Final = ("repeat", "clamp", "pagetotal", "plaindates", "othername", "bare", "inactive")
 _OPTIONS: Final[Mapping[str, frozenset[str]]] = {
     "status": frozenset(("retry-after", "retry-date")),
     "reject": frozenset(("ending",)),

@@ -85,15 +85,15 @@ def key(number: str) -> str:
     return identity(_stored(re.sub(r"[^0-9]", "", number)))
 
 
-def shown(number: int, phone: str, until: str | None) -> dict[str, object]:
-    """Return a record as its JSON shows it."""
+def shown(number: int, phone: str, until: str | None, *, plain: bool) -> dict[str, object]:
+    """Return a record as its JSON shows it; a plain end has no fraction and no zone."""
     digits = _kept(phone)
     return {
         "recordId": number,
         "createdBy": "sandbox",
         "phoneNumber": digits,
         "formattedPhone": formatted(digits),
-        "expiredDate": until and f"{until[:19]}.0000000Z",
+        "expiredDate": until and until[:19] + ".0000000Z" * (not plain),
         "dateCollected": "2026-01-01T00:00:00.0000000Z",
         "lastUpdateTime": "2026-01-01T00:00:00.0000000Z",
     }

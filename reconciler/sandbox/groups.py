@@ -29,6 +29,7 @@ SKILLS: Final[Mapping[int, str]] = {
 READABLE: Final = timedelta(days=7)
 """How long a record that has ended can still be read."""
 
+_FIRST_ID: Final = 5_000
 _KINDS: Final = ("scrubbed", "contributing")
 _LARGEST_SKIP: Final = 2**53
 _MADE: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -71,7 +72,7 @@ class _Groups:
         with data.writing(self.service.database) as connection:
             if data.lists_named(connection, fields["dncGroupName"]):
                 raise _bad("a group of this name exists already")
-            group_id = str(10_000 + secrets.randbelow(10**9))
+            group_id = _new_id(connection)
             data.insert_list(
                 connection,
                 group_id,
@@ -82,6 +83,12 @@ class _Groups:
             made = _found(connection, group_id)
             shown = _shown(connection, made, zulu(self.service.now()), req)
         wire.send_json(resp, {"dncGroups": [shown]})
+
+
+def _new_id(connection: sqlite3.Connection) -> str:
+    """Return the number of a group that is not there yet: larger by a little than any other."""
+    taken = [int(each.id) for each in data.lists_named(connection, None) if each.id.isdecimal()]
+    return str(max([_FIRST_ID, *taken]) + 1 + secrets.randbelow(9))
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +154,14 @@ class _Records:
             resp.status = HTTPStatus.NO_CONTENT
             return
         key = "dncGroupRecords" if "othername" in quirks else "dncRecords"
-        told = len(rows) if "pagetotal" in quirks else total
-        _send(resp, {"totalRecords": told, key: [group_rules.shown(*row) for row in rows]})
+        told, plain = len(rows) if "pagetotal" in quirks else total, "plaindates" in quirks
+        _send(
+            resp,
+            {
+                "totalRecords": told,
+                key: [group_rules.shown(*row, plain=plain) for row in rows],
+            },
+        )
 
     def on_post(self, req: falcon.Request, resp: falcon.Response, group_id: str) -> None:
         """Add numbers, or give those that are there another end; each is judged alone."""

@@ -48,6 +48,11 @@ class Draft:
         name = metadata.get("name") if isinstance(metadata, dict) else None
         return name if isinstance(name, str) else ""
 
+    @property
+    def faulty(self) -> bool:
+        """Whether anything about it is an error."""
+        return any(problem.severity == "error" for problem in self.problems)
+
     def value(self, *path: str | int) -> Any:
         """Return the value at a path, of the type that the schema asks for, or ``None``."""
         node = self.document.data

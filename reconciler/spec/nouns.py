@@ -84,6 +84,8 @@ def _part(draft: Draft, *path: str | int, empty: Any = MappingProxyType({})) -> 
 def _report_unused(draft: Draft, *, embedded: bool) -> None:
     """Warn of what looks as if a tenant went somewhere else than it does."""
     groups = draft.text("spec", "dialect") == _GROUPS
+    if not draft.text("spec", "dialect") and "dialect" in _part(draft, "spec"):
+        return  # nobody knows which was meant
     unused: list[tuple[str, ...]] = [(key,) for key in _WAYS]
     who = "an embedded tenant"
     if not embedded and groups:

@@ -96,9 +96,15 @@ def _unknown_lists(draft: Draft, known: Iterable[str]) -> Iterator[Problem]:
 def without_place(
     drafts: Iterable[Draft], tenants: Mapping[str, model.Tenant]
 ) -> Iterator[Problem]:
-    """Yield what lists declare although the dialect of their tenant has no place for it."""
+    """Yield what lists declare although the dialect of their tenant has no place for it.
+
+    Of a tenant that has errors nobody knows which dialect it speaks.
+    """
+    drafts = tuple(drafts)
+    doubtful = {draft.name for draft in drafts if draft.kind == "Tenant" and draft.faulty}
     for draft in drafts:
-        tenant = tenants.get(draft.text("spec", "tenant"))
+        name = draft.text("spec", "tenant")
+        tenant = None if name in doubtful else tenants.get(name)
         if draft.kind == "SuppressionList" and tenant:
             yield from _settings_without_place(draft, tenant)
             yield from _releases_without_place(draft, tenant)

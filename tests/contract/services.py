@@ -347,6 +347,7 @@ SERVICES: dict[str, Service] = {
             "clamp:3@GET {all}/*/records",
             "pagetotal@GET {all}/*/records",
             "othername@GET {all}/*/records",
+            "plaindates@GET {all}/*/records",
             "bare@{all}/*/records",
         ),
     ),

@@ -866,3 +866,17 @@ def test_what_groups_have_no_place_for_is_told_where_it_stands(tmp_path: Path) -
         str(problem.place) for problem in raised.value.problems if problem.code == "SPEC-046"
     ]
     assert ["warning"] == [problem.severity for problem in warned]
+
+
+def test_a_misspelt_dialect_is_one_problem(tmp_path: Path) -> None:
+    """What follows from it is not told: nobody knows what was meant."""
+    root = below(
+        tmp_path,
+        tenant=VOICE.replace("dnc-groups", "dnc-group"),
+        x=LIST + "  list: {scrubbedSkills: [Sales]}\n",
+    )
+
+    with pytest.raises(SpecError) as raised:
+        loaded(root)
+
+    assert ["SPEC-015"] == [problem.code for problem in raised.value.problems]
