@@ -37,7 +37,7 @@ KINDS = (
     "death",
     "died",
 )
-SHARE = 61
+SHARE = 97
 """Of so many trials one is made, another at each kind; all of them by request."""
 NEWCOMER, SOMEBODY, GONE, LEAVING = "+13125550192", "+13125550191", PHONES[3], PHONES[5]
 STAYING = {*PHONES} - {GONE, LEAVING} | {SOMEBODY}
