@@ -1,4 +1,4 @@
-"""Do-not-call groups at each request of a run: it fails, or the run dies there; then it runs again.
+"""Do-not-call groups while requests of a run fail, or the run dies there; then it runs again.
 
 After every request of every run everybody who was wanted before and after stands on the group, and
 so does who is there by others; some skill is always scrubbed. In the end the group is as after a
@@ -10,12 +10,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
+from between import Asked, Call, Reply
+from ingredients import Fault, after
 from services import TENANT, Met
 from test_story import PHONES, World, release
+from wire_faults import on_the_wire
 
 from reconciler import sandbox
 from reconciler.api.connect import connect
@@ -26,19 +31,8 @@ from reconciler.metrics import Meter
 from reconciler.model import Receipt
 from reconciler.sandbox import data
 
-KINDS = (
-    "status:503",
-    "status:500",
-    "status:429",
-    "reset",
-    "lost",
-    "truncate",
-    "html",
-    "death",
-    "died",
-)
-SHARE = 97
-"""Of so many trials one is made, another at each kind; all of them by request."""
+NEVER_MIND = ("ETag",)
+"""Faults that are about what this dialect does not have."""
 NEWCOMER, SOMEBODY, GONE, LEAVING = "+13125550192", "+13125550191", PHONES[3], PHONES[5]
 STAYING = {*PHONES} - {GONE, LEAVING} | {SOMEBODY}
 SKILLS = "  list: {name: US Do Not Call, description: Told by a spec, scrubbedSkills: [%s]}\n"
@@ -48,30 +42,59 @@ class KilledError(BaseException):
     """The process is gone: nothing that catches exceptions may see it off."""
 
 
+def _die(_: Call) -> Reply:
+    raise KilledError
+
+
+FAULTS = [each for each in on_the_wire() if not any(word in each.name for word in NEVER_MIND)]
+DEATHS = [Fault(name="death before", does=_die), Fault(name="death after", does=after(_die))]
+
+
 @dataclass(slots=True)
 class Watched:
-    """The service, looked at after each request; one of them goes wrong."""
+    """The service, looked at after each request; some of them go wrong."""
 
     database: Path
-    kind: str = ""
+    fault: Fault | None = None
     nth: int = 0
     count: int = 0
     losses: list[str] = field(default_factory=list)
 
     def __call__(self, environ: Any, start: Any) -> Iterable[bytes]:
-        """Answer one request."""
+        """Answer one request, as a fault has it or as the service does."""
         self.count += 1
-        due = self.count == self.nth
-        if due and self.kind == "death":
-            raise KilledError
-        fault = [sandbox.parse(f"{self.kind}@**")] if due and self.kind != "died" else []
-        made = sandbox.app(self.database, faults=fault, max_page=7)
-        try:
-            return [*made(environ, start)]
-        finally:
-            self.look()
-            if due and self.kind == "died":
-                raise KilledError
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        whole: Any = self
+        asked = Asked(kind="get", key="us", nth=self.count)
+        call = Call(asked=asked, environ=environ, body=body, between=whole)
+        reply = self.fault.does(call) if self.fault and self._due(self.fault) else call.serve()
+        headers = [*reply.headers]
+        if not reply.header("content-length"):
+            headers.append(("Content-Length", str(len(reply.body))))
+        start(f"{reply.status} Any", headers)
+        return [reply.body]
+
+    def _due(self, fault: Fault) -> bool:
+        lasts = fault.span != "once"
+        return self.count == self.nth or (lasts and self.count > self.nth)
+
+    def served(self, call: Call, body: bytes, query: str | None) -> Reply:
+        """Pass a request on, and look at the group after it."""
+        environ = {**call.environ, "wsgi.input": BytesIO(body), "CONTENT_LENGTH": str(len(body))}
+        if query is not None:
+            environ["QUERY_STRING"] = query
+        begun: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start(
+            status: str, headers: list[tuple[str, str]], *_: object
+        ) -> Callable[[bytes], object]:
+            begun.append((status, headers))
+            return lambda _: None
+
+        content = b"".join(sandbox.app(self.database, max_page=7)(environ, start))
+        self.look()
+        status, headers = begun[-1]
+        return Reply(int(status[:3]), content, tuple(headers))
 
     def look(self) -> None:
         """Write down who is missing who must never be, and whether no skill is scrubbed."""
@@ -153,36 +176,63 @@ def _run(folder: Path, engine: Engine, app: Any) -> Receipt:
         return world.apply(world.plan())
 
 
-def _trials(run: Callable[[Watched], object], folder: Path) -> Iterator[tuple[str, int]]:
+@pytest.fixture(scope="module")
+def smooth(
+    before: Path, engine: Engine, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[int, object]:
+    """Return how many requests an undisturbed run makes, and what is held after it."""
+    folder = shutil.copytree(before, tmp_path_factory.mktemp("smooth") / "copy")
     watched = Watched(folder / "sandbox.db")
-    run(watched)
-    yield from ((kind, nth) for nth in range(1, watched.count + 1) for kind in KINDS)
+    assert _run(folder, engine, watched).exit_code == 0
+    assert [] == watched.losses
+    return watched.count, _held(watched.database)
 
 
-@pytest.mark.parametrize("share", [SHARE, pytest.param(1, marks=pytest.mark.scale)])
-def test_whatever_goes_wrong_the_next_run_finishes_it(
-    share: int, before: Path, engine: Engine, tmp_path: Path
+def _wrong(
+    trials: Iterable[tuple[Fault, int]], before: Path, engine: Engine, expected: object
+) -> Iterator[str]:
+    """Run with each fault at its request, and again without; yield whatever is not as it must."""
+    for fault, nth in trials:
+        with TemporaryDirectory() as temporary:
+            folder = shutil.copytree(before, Path(temporary) / "trial")
+            watched = Watched(folder / "sandbox.db", fault, nth)
+            with suppress(ReconcilerError, KilledError):
+                _run(folder, engine, watched)
+            if watched.count < nth:
+                yield f"{fault.name} at {nth}: never came to pass"
+            watched.fault = None
+            done = _run(folder, engine, watched)
+            yield from (f"{fault.name} at {nth}: {loss}" for loss in watched.losses)
+            if done.exit_code or _held(watched.database) != expected:
+                yield f"{fault.name} at {nth}: ends otherwise than undisturbed ({done.exit_code})"
+
+
+def test_the_undisturbed_run_does_what_is_declared(smooth: tuple[int, object]) -> None:
+    """One comes, one comes back, one goes, somebody stays, and the skill is another."""
+    requests, held = smooth
+
+    assert requests > 40
+    assert ({*PHONES} - {LEAVING} | {NEWCOMER, SOMEBODY}, [4713]) == held
+
+
+@pytest.mark.parametrize("share", [17, pytest.param(1, marks=pytest.mark.scale)])
+def test_whoever_dies_at_any_request_is_finished_by_the_next(
+    share: int, smooth: tuple[int, object], before: Path, engine: Engine
 ) -> None:
-    """Nobody is lost on the way, and the end is the same."""
-    smooth = shutil.copytree(before, tmp_path / "smooth")
-    trials = [*_trials(lambda app: _run(smooth, engine, app), smooth)]
-    expected = _held(smooth / "sandbox.db")
+    """Before a request is done, or right after; by default at some, else at each."""
+    requests, expected = smooth
+    trials = [(death, nth) for nth in range(1, requests + 1) for death in DEATHS][::share]
 
-    wrong = []
-    for number, (kind, nth) in enumerate(trials):
-        if number % share:
-            continue
-        folder = shutil.copytree(before, tmp_path / "trial")
-        watched = Watched(folder / "sandbox.db", kind, nth)
-        with suppress(ReconcilerError, KilledError):
-            _run(folder, engine, watched)
-        watched.nth = 0
-        done = _run(folder, engine, watched)
-        wrong += [f"{kind} at {nth}: {loss}" for loss in watched.losses]
-        if done.exit_code or _held(watched.database) != expected:
-            wrong.append(f"{kind} at {nth}: ends with {done.exit_code}, otherwise than undisturbed")
-        shutil.rmtree(folder)
+    assert [] == [*_wrong(trials, before, engine, expected)]
 
-    assert len(trials) > 100
-    assert ({*PHONES} - {LEAVING} | {NEWCOMER, SOMEBODY}, [4713]) == expected
-    assert [] == wrong
+
+@pytest.mark.parametrize("share", [11, pytest.param(1, marks=pytest.mark.scale)])
+def test_no_fault_on_the_wire_loses_anybody(
+    share: int, smooth: tuple[int, object], before: Path, engine: Engine
+) -> None:
+    """Each at another request: by default some of them, else all."""
+    requests, expected = smooth
+    trials = [(fault, at * 5 % requests + 1) for at, fault in enumerate(FAULTS)][::share]
+
+    assert len(FAULTS) > 100
+    assert [] == [*_wrong(trials, before, engine, expected)]
