@@ -6,6 +6,7 @@ run that nothing disturbed.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,8 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from between import Asked, Call, Reply
+from between import KINDS, Asked, Call, Kind, Reply
+from group_faults import at_the_groups
 from ingredients import Fault, after
 from services import TENANT, Met
 from test_story import PHONES, World, release
@@ -50,6 +52,18 @@ FAULTS = [each for each in on_the_wire() if not any(word in each.name for word i
 DEATHS = [Fault(name="death before", does=_die), Fault(name="death after", does=after(_die))]
 
 
+def _kind(method: str, path: str) -> Kind:
+    """Say of which kind a request is."""
+    if "/dnc-groups" not in path:
+        return "token" if "skills" not in path else "find"
+    below = path.partition("/dnc-groups")[2].strip("/").split("/")
+    if below[-1] == "records":
+        return "page" if method == "GET" else "send"
+    if method != "GET":
+        return "update"
+    return "get" if len(below) == 1 and below[0] else "find"
+
+
 @dataclass(slots=True)
 class Watched:
     """The service, looked at after each request; some of them go wrong."""
@@ -58,25 +72,35 @@ class Watched:
     fault: Fault | None = None
     nth: int = 0
     count: int = 0
+    kinds: Counter[Kind] = field(default_factory=Counter)
     losses: list[str] = field(default_factory=list)
 
     def __call__(self, environ: Any, start: Any) -> Iterable[bytes]:
         """Answer one request, as a fault has it or as the service does."""
         self.count += 1
+        kind = _kind(str(environ["REQUEST_METHOD"]), str(environ["PATH_INFO"]))
+        self.kinds[kind] += 1
         body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
         whole: Any = self
-        asked = Asked(kind="get", key="us", nth=self.count)
+        asked = Asked(kind=kind, key="us", nth=self.kinds[kind])
         call = Call(asked=asked, environ=environ, body=body, between=whole)
-        reply = self.fault.does(call) if self.fault and self._due(self.fault) else call.serve()
+        reply = (
+            self.fault.does(call) if self.fault and self._due(self.fault, asked) else call.serve()
+        )
         headers = [*reply.headers]
         if not reply.header("content-length"):
             headers.append(("Content-Length", str(len(reply.body))))
         start(f"{reply.status} Any", headers)
         return [reply.body]
 
-    def _due(self, fault: Fault) -> bool:
-        lasts = fault.span != "once"
-        return self.count == self.nth or (lasts and self.count > self.nth)
+    def _due(self, fault: Fault, asked: Asked) -> bool:
+        """Tell whether it befalls a request: counted among all, or among those of its kind."""
+        if fault.kinds != KINDS and asked.kind not in fault.kinds:
+            return False
+        count = self.count
+        if fault.kinds != KINDS:
+            count = sum(self.kinds[kind] for kind in fault.kinds)
+        return count == self.nth or (fault.span != "once" and count > self.nth)
 
     def served(self, call: Call, body: bytes, query: str | None) -> Reply:
         """Pass a request on, and look at the group after it."""
@@ -179,13 +203,13 @@ def _run(folder: Path, engine: Engine, app: Any) -> Receipt:
 @pytest.fixture(scope="module")
 def smooth(
     before: Path, engine: Engine, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[int, object]:
-    """Return how many requests an undisturbed run makes, and what is held after it."""
+) -> tuple[Watched, object]:
+    """Return the service after an undisturbed run, and what it holds."""
     folder = shutil.copytree(before, tmp_path_factory.mktemp("smooth") / "copy")
     watched = Watched(folder / "sandbox.db")
     assert _run(folder, engine, watched).exit_code == 0
     assert [] == watched.losses
-    return watched.count, _held(watched.database)
+    return watched, _held(watched.database)
 
 
 def _wrong(
@@ -198,8 +222,6 @@ def _wrong(
             watched = Watched(folder / "sandbox.db", fault, nth)
             with suppress(ReconcilerError, KilledError):
                 _run(folder, engine, watched)
-            if watched.count < nth:
-                yield f"{fault.name} at {nth}: never came to pass"
             watched.fault = None
             done = _run(folder, engine, watched)
             yield from (f"{fault.name} at {nth}: {loss}" for loss in watched.losses)
@@ -207,32 +229,71 @@ def _wrong(
                 yield f"{fault.name} at {nth}: ends otherwise than undisturbed ({done.exit_code})"
 
 
-def test_the_undisturbed_run_does_what_is_declared(smooth: tuple[int, object]) -> None:
+def test_the_undisturbed_run_does_what_is_declared(smooth: tuple[Watched, object]) -> None:
     """One comes, one comes back, one goes, somebody stays, and the skill is another."""
-    requests, held = smooth
+    watched, held = smooth
 
-    assert requests > 40
+    assert watched.count > 40
+    assert {"get", "page", "send", "update", "find", "token"} == {*watched.kinds}
     assert ({*PHONES} - {LEAVING} | {NEWCOMER, SOMEBODY}, [4713]) == held
 
 
 @pytest.mark.parametrize("share", [17, pytest.param(1, marks=pytest.mark.scale)])
 def test_whoever_dies_at_any_request_is_finished_by_the_next(
-    share: int, smooth: tuple[int, object], before: Path, engine: Engine
+    share: int, smooth: tuple[Watched, object], before: Path, engine: Engine
 ) -> None:
     """Before a request is done, or right after; by default at some, else at each."""
-    requests, expected = smooth
-    trials = [(death, nth) for nth in range(1, requests + 1) for death in DEATHS][::share]
+    watched, expected = smooth
+    trials = [(death, nth) for nth in range(1, watched.count + 1) for death in DEATHS][::share]
 
     assert [] == [*_wrong(trials, before, engine, expected)]
 
 
 @pytest.mark.parametrize("share", [11, pytest.param(1, marks=pytest.mark.scale)])
 def test_no_fault_on_the_wire_loses_anybody(
-    share: int, smooth: tuple[int, object], before: Path, engine: Engine
+    share: int, smooth: tuple[Watched, object], before: Path, engine: Engine
 ) -> None:
     """Each at another request: by default some of them, else all."""
-    requests, expected = smooth
-    trials = [(fault, at * 5 % requests + 1) for at, fault in enumerate(FAULTS)][::share]
+    watched, expected = smooth
+    trials = [(fault, at * 5 % watched.count + 1) for at, fault in enumerate(FAULTS)][::share]
 
     assert len(FAULTS) > 100
     assert [] == [*_wrong(trials, before, engine, expected)]
+
+
+@pytest.mark.parametrize("share", [7, pytest.param(1, marks=pytest.mark.scale)])
+def test_nothing_that_a_service_does_wrong_loses_anybody(
+    share: int, smooth: tuple[Watched, object], before: Path, engine: Engine
+) -> None:
+    """Each at another request of the kinds that it is about: some of them, else all."""
+    watched, expected = smooth
+    trials = [
+        (fault, at % sum(watched.kinds[kind] for kind in fault.kinds) + 1)
+        for at, fault in enumerate(at_the_groups())
+    ]
+
+    assert len(trials) > 50
+    assert [] == [*_wrong(trials[::share], before, engine, expected)]
+
+
+def test_a_loss_would_be_seen(smooth: tuple[Watched, object], before: Path, engine: Engine) -> None:
+    """A service that drops somebody by itself does not go unnoticed."""
+
+    def drops(call: Call) -> Reply:
+        reply = call.serve()
+        service: Any = call.between
+        sandbox.stranger(service.database).remove(_group(service.database), PHONES[0])
+        service.look()
+        return reply
+
+    loss = Fault(name="a loss", does=drops, kinds=("send",))
+
+    told = [*_wrong([(loss, 1)], before, engine, smooth[1])]
+
+    assert any(PHONES[0] in each for each in told)
+
+
+def _group(database: Path) -> str:
+    """Return the id of the only group."""
+    (found,) = sandbox.list_ids(database).values()
+    return found
