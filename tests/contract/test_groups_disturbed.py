@@ -238,7 +238,7 @@ def test_the_undisturbed_run_does_what_is_declared(smooth: tuple[Watched, object
     assert ({*PHONES} - {LEAVING} | {NEWCOMER, SOMEBODY}, [4713]) == held
 
 
-@pytest.mark.parametrize("share", [17, pytest.param(1, marks=pytest.mark.scale)])
+@pytest.mark.parametrize("share", [29, pytest.param(1, marks=pytest.mark.scale)])
 def test_whoever_dies_at_any_request_is_finished_by_the_next(
     share: int, smooth: tuple[Watched, object], before: Path, engine: Engine
 ) -> None:
@@ -249,7 +249,7 @@ def test_whoever_dies_at_any_request_is_finished_by_the_next(
     assert [] == [*_wrong(trials, before, engine, expected)]
 
 
-@pytest.mark.parametrize("share", [11, pytest.param(1, marks=pytest.mark.scale)])
+@pytest.mark.parametrize("share", [19, pytest.param(1, marks=pytest.mark.scale)])
 def test_no_fault_on_the_wire_loses_anybody(
     share: int, smooth: tuple[Watched, object], before: Path, engine: Engine
 ) -> None:
@@ -261,7 +261,7 @@ def test_no_fault_on_the_wire_loses_anybody(
     assert [] == [*_wrong(trials, before, engine, expected)]
 
 
-@pytest.mark.parametrize("share", [7, pytest.param(1, marks=pytest.mark.scale)])
+@pytest.mark.parametrize("share", [13, pytest.param(1, marks=pytest.mark.scale)])
 def test_nothing_that_a_service_does_wrong_loses_anybody(
     share: int, smooth: tuple[Watched, object], before: Path, engine: Engine
 ) -> None:
